@@ -1,0 +1,1 @@
+//! Reads people and groups from CSV or LDIF files: the feed that small sites have.

@@ -1,0 +1,1 @@
+//! Reads people and groups from Active Directory and LDAP servers.

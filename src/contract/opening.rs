@@ -1,0 +1,152 @@
+//! What a connector is given when it is opened: where relative paths start, and a way to fetch secrets by reference.
+//!
+//! No secret is ever a value of a configuration file: [`SecretRef`] does not parse from a literal.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// What a connector's `open` is given besides its configuration.
+pub struct Opening<'a> {
+    /// Relative paths in the configuration start here: the folder of the configuration file.
+    pub base: &'a Path,
+    /// Fetches secrets.
+    pub secrets: &'a dyn Secrets,
+}
+
+impl Opening<'_> {
+    /// A path of the configuration, made absolute.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.base.join(path)
+    }
+}
+
+/// Fetches secrets by reference.
+pub trait Secrets: Send + Sync {
+    /// The secret behind a reference.
+    ///
+    /// # Errors
+    /// When the store cannot be reached, has no such secret, or keeps it where others can read it.
+    fn get(&self, reference: &SecretRef) -> Result<Secret, SecretError>;
+}
+
+/// A secret could not be had. Never holds any part of one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("secret `{reference}`: {message}")]
+pub struct SecretError {
+    /// Which one.
+    pub reference: SecretRef,
+    /// Why, and what to do.
+    pub message: String,
+}
+
+/// A secret: wiped when dropped, never printed.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes a secret over.
+    pub fn new(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
+    /// The value. Call this where it is sent and nowhere else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SecretRef {
+    /// `systemd:NAME`: a systemd credential, a file in `$CREDENTIALS_DIRECTORY`.
+    Systemd(String),
+    /// `keyring:NAME`: the credential store of the operating system.
+    Keyring(String),
+    /// `file:PATH`: a file that only its owner can read (0600).
+    File(PathBuf),
+    /// `env:NAME`: an environment variable. The weakest: other programs of the same user can read it.
+    Env(String),
+}
+
+/// A text is no reference to a secret. It is not repeated here, since it may be the secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a secret must be a reference (systemd:NAME, keyring:NAME, file:PATH or env:NAME), not the secret itself")]
+pub struct NotASecretRef;
+
+impl FromStr for SecretRef {
+    type Err = NotASecretRef;
+    fn from_str(text: &str) -> Result<Self, NotASecretRef> {
+        let (kind, rest) = text.split_once(':').ok_or(NotASecretRef)?;
+        let plain = !rest.is_empty()
+            && rest.len() <= 128
+            && !rest.starts_with('.')
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        match kind {
+            "systemd" if plain => Ok(Self::Systemd(rest.to_owned())),
+            "keyring" if plain => Ok(Self::Keyring(rest.to_owned())),
+            "env" if plain => Ok(Self::Env(rest.to_owned())),
+            "file" if !rest.is_empty() && !rest.contains('\0') => Ok(Self::File(PathBuf::from(rest))),
+            _ => Err(NotASecretRef),
+        }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
+            Self::Keyring(name) => write!(f, "keyring:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Env(name) => write!(f, "env:{name}"),
+        }
+    }
+}
+
+impl TryFrom<String> for SecretRef {
+    type Error = NotASecretRef;
+    fn try_from(text: String) -> Result<Self, NotASecretRef> {
+        text.parse()
+    }
+}
+
+impl From<SecretRef> for String {
+    fn from(reference: SecretRef) -> String {
+        reference.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_is_refused_without_being_repeated() {
+        let err = "hunter2".parse::<SecretRef>().expect_err("no reference");
+        assert!(!err.to_string().contains("hunter2"));
+        assert!("env:a b".parse::<SecretRef>().is_err());
+        assert!("systemd:../etc/shadow".parse::<SecretRef>().is_err());
+    }
+
+    #[test]
+    fn references_print_as_they_are_written() {
+        for text in ["systemd:ldap-bind", "keyring:corp", "file:secrets/ldap.pw", "env:LDAP_PW"] {
+            assert_eq!(text.parse::<SecretRef>().expect("reference").to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_secret_does_not_print() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2".into())), "Secret(…)");
+    }
+}

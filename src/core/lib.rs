@@ -1,0 +1,1 @@
+//! The planning core: snapshot, correlate, diff, guard, verify. Pure functions, no I/O.

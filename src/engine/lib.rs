@@ -1,0 +1,1 @@
+//! Drives a run: reads both sides, applies approved plans, resumes, fuses. Knows no adapter.

@@ -1,0 +1,3 @@
+//! Composition root.
+#![expect(missing_docs, reason = "stub")]
+fn main() {}

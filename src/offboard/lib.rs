@@ -1,0 +1,1 @@
+//! Emergency offboarding: needs local configuration and one reachable PACS, nothing else.

@@ -1,0 +1,1 @@
+//! The engine's store in SQLite: journal, links, holds, history.

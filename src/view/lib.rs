@@ -1,0 +1,1 @@
+//! The same values as text, JSON, CSV, HTML report and manual worklist.
