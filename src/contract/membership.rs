@@ -13,6 +13,10 @@ pub enum Membership {
     Members(Members),
     /// Nobody is in it, and that is proven.
     Empty(EmptyProof),
+    /// It was read without an error and nobody was seen in it, but nothing proves that nobody is: the account may not
+    /// be allowed to see. Unknown for everybody, unless the mapping declares that the group may be empty. A denial is
+    /// never this; it is [`Unreadable`](Self::Unreadable).
+    Unproven,
     /// It could not be read, or not whole. Whoever depends on it keeps what they have.
     Unreadable(Fault),
 }
@@ -23,7 +27,7 @@ impl Membership {
         match self {
             Self::Members(members) => members.entitled(id),
             Self::Empty(_) => Entitled::No,
-            Self::Unreadable(_) => Entitled::Unknown,
+            Self::Unproven | Self::Unreadable(_) => Entitled::Unknown,
         }
     }
 }
