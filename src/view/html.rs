@@ -1,0 +1,19 @@
+//! What every HTML page here has in common: one style sheet, allowed by its hash and by nothing else, no script, no
+//! remote load. A page opens from a file share without a network and cannot be made to call anywhere.
+
+use base64::Engine as _;
+use sha2::{Digest, Sha256};
+
+/// The style sheet of every page.
+pub(crate) const STYLE: &str = include_str!("templates/style.css");
+
+/// The content security policy of a page: nothing but that style sheet.
+pub(crate) fn policy() -> String {
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
+}
+
+/// An instant for people: minutes are enough, and the zone is always said.
+pub(crate) fn minute(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}

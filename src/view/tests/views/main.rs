@@ -1,0 +1,83 @@
+//! What people read. One plan with every kind of change and with hostile names, through every view.
+
+mod sample;
+
+use lockstep_view::{Paint, plan_text, report_csv, report_html, summary_line, worklist_html};
+
+/// A page must not be able to call anywhere or run anything, whatever a name holds.
+fn assert_inert(html: &str) {
+    for bad in ["<script", "javascript:", "onerror", "http:", "https:", "src=", "@import", "url("] {
+        assert!(!html.contains(bad), "{bad} must not occur");
+    }
+    assert!(
+        html.contains("default-src &#39;none&#39;") || html.contains("default-src 'none'"),
+        "content security policy"
+    );
+}
+
+#[test]
+fn summary_line_reads_as_documented() {
+    assert_eq!(
+        summary_line(&sample::plan()),
+        "Plan 7f3a…c1: 1 to provision, 2 to change, 1 to disable, 1 held, 1 undecided; 9,412 unchanged."
+    );
+}
+
+#[test]
+fn text_for_a_terminal() {
+    insta::assert_snapshot!(plan_text(&sample::plan(), Paint::Plain, 20));
+}
+
+#[test]
+fn a_long_plan_is_cut_in_the_terminal_and_says_so() {
+    let text = plan_text(&sample::plan(), Paint::Plain, 0);
+    assert!(text.contains("… and 5 more; see report.html"), "{text}");
+}
+
+#[test]
+fn report_html_is_inert_and_complete() {
+    let html = report_html(&sample::plan());
+    assert_inert(&html);
+    for needed in [
+        "Ada Lovelace",
+        "10482",
+        "Nursing",
+        "HQ Laboratory",
+        "Lab door 1",
+        "mappings/hq.toml:12",
+        "too many people would lose access",
+        "Somebody must decide",
+    ] {
+        assert!(html.contains(needed), "the report should show {needed}");
+    }
+    assert!(
+        html.contains("&#60;script&#62;") || html.contains("&lt;script&gt;"),
+        "a name with markup is shown as text"
+    );
+}
+
+#[test]
+fn worklist_leaves_out_what_is_held_and_puts_leavers_first() {
+    let html = worklist_html(&sample::plan());
+    assert_inert(&html);
+    let leaver = html.find("Ada Lovelace").expect("the leaver");
+    let joiner = html.find("Grace Hopper").expect("the joiner");
+    assert!(leaver < joiner, "access is cut before it is given");
+    assert!(!html.contains("Held Person"), "nobody agreed to what a guard holds");
+}
+
+#[test]
+fn csv_has_the_same_rows_and_no_formulas() {
+    let plan = sample::plan();
+    let bytes = report_csv(&plan);
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let records: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().expect("valid CSV");
+    assert_eq!(records.len(), plan.entries.len());
+    for cell in records.iter().flat_map(csv::StringRecord::iter) {
+        assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?} would be a formula");
+    }
+    assert!(
+        records.iter().any(|record| record.iter().any(|cell| cell == "'=HYPERLINK(\"x\")")),
+        "the name is kept as data"
+    );
+}
