@@ -5,32 +5,51 @@
 //! wrong with data is a [`Finding`] in the result.
 //!
 //! ```text
-//! DirectorySnapshot, TargetSnapshot, Links, Holds, Policy ─▶ plan ─▶ Draft ─▶ guard ─▶ Judged ─▶ PlanDocument
-//!                                              Approved<L> ◀─ approve ◀─ open ◀──────────────────────┘
+//! DirectorySnapshot, TargetSnapshot, Links, Holds, Policy ─▶ plan ─▶ Draft ─▶ guard ─▶ Guarded ─▶ PlanDocument
+//!                                                    Approved<L> ◀─ approve ◀──────────────────────┘
 //! ```
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::wildcard_enum_match_arm))]
 
+mod approve;
 mod document;
 mod draft;
+mod explain;
 mod finding;
+mod guard;
 mod history;
+mod inverse;
 mod lane;
+mod lifecycle;
 mod limits;
 mod links;
+mod plan;
 mod policy;
+mod snapshot;
 mod trip;
+mod verify;
 
+pub use approve::{Approved, ApprovedPlan, Conditions, Left, LeftBecause, Refusal, TargetConditions, approve};
 pub use document::{Entry, EntryState, Header, PLAN_FORMAT, PlanDocument, TargetSection};
 pub use draft::{Draft, Facts, LevelFacts, Plan, Tally, Who};
+pub use explain::{Explanation, LevelVerdict, explain};
 pub use finding::{Code, Finding, Severity};
+pub use guard::{Guarded, guard};
 pub use history::{History, LevelCounts};
+pub use inverse::{Settled, UndoInputs, inverse};
 pub use lane::{Lane, LaneKind, Revoke, Stage};
+pub use lifecycle::{ActionEvent, ActionState, Illegal, RunEvent, RunState};
 pub use limits::{Ceiling, LimitError, Limits};
 pub use links::{Hold, Holds, Link, LinkOrigin, LinkProposal, Links, Looked};
+pub use plan::{Inputs, absentees, plan};
 pub use policy::{
     Approval, ApprovalPolicy, Mover, OutOfScope, Ownership, Policy, Rule, RuleSource, ScopeRule, Template,
     TemplateError,
 };
+pub use snapshot::{
+    Added, CardholderRef, DirectoryBuilder, DirectorySnapshot, GroupState, GroupView, PersonRef, TargetBuilder,
+    TargetSnapshot,
+};
 pub use trip::{Overrule, Trip};
+pub use verify::{Difference, Verdict, verify};

@@ -1,1 +1,19 @@
-//! Drives a run: reads both sides, applies approved plans, resumes, fuses. Knows no adapter.
+//! Drives a run: reads both sides whole, has the core plan and guard, applies what is approved one journaled intent at a
+//! time, reads each back, and settles what a crash left open.
+//!
+//! It knows no connector and no database by name, decides nothing about people (the core does), and reads no clock but
+//! the one it is handed.
+
+#![forbid(unsafe_code)]
+
+mod order;
+mod store;
+
+pub use order::{
+    ActionReport, ApplyOrder, ApplyReport, Clock, Nobody, Observer, PlanOrder, Progress, RunError, TargetOrder,
+    TargetReport,
+};
+pub use store::{
+    Epoch, Fuse, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunKind, RunRecord, SpoolEntry, Store,
+    StoreError,
+};

@@ -1,0 +1,84 @@
+//! Turns laws into the tests of a test program. This is the only module that prints, and it does so through the
+//! test harness.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::bed::TargetBed;
+use crate::directory::directory_laws;
+use crate::directory_bed::DirectoryBed;
+use crate::law::Outcome;
+use crate::target::target_laws;
+
+/// How long one law may take.
+const LAW_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// The laws as tests, ready to run.
+#[must_use = "a suite examines nothing until it is run"]
+pub struct Suite {
+    trials: Vec<Trial>,
+    one_at_a_time: bool,
+}
+
+/// Every law for a target, as a test named `name::law`.
+pub fn target(name: &str, bed: impl TargetBed + 'static) -> Suite {
+    let one_at_a_time = bed.one_at_a_time();
+    let bed: Arc<dyn TargetBed> = Arc::new(bed);
+    let trials = target_laws()
+        .iter()
+        .map(|law| {
+            let bed = Arc::clone(&bed);
+            Trial::ignorable_test(format!("{name}::{}", law.name), move || completion(law.examine(&*bed)))
+        })
+        .collect();
+    Suite { trials, one_at_a_time }
+}
+
+/// Every law for a directory, as a test named `name::law`.
+pub fn directory(name: &str, bed: impl DirectoryBed + 'static) -> Suite {
+    let one_at_a_time = bed.one_at_a_time();
+    let bed: Arc<dyn DirectoryBed> = Arc::new(bed);
+    let trials = directory_laws()
+        .iter()
+        .map(|law| {
+            let bed = Arc::clone(&bed);
+            Trial::ignorable_test(format!("{name}::{}", law.name), move || completion(law.examine(&*bed)))
+        })
+        .collect();
+    Suite { trials, one_at_a_time }
+}
+
+impl Suite {
+    /// Adds the tests of another suite to this one: one program may examine several beds.
+    pub fn and(mut self, other: Self) -> Self {
+        self.trials.extend(other.trials);
+        self.one_at_a_time |= other.one_at_a_time;
+        self
+    }
+
+    /// Runs the tests with the arguments of the program, as any Rust test program does.
+    pub fn run(self) -> ExitCode {
+        let mut arguments = Arguments::from_args();
+        if self.one_at_a_time && arguments.test_threads.is_none() {
+            arguments.test_threads = Some(1);
+        }
+        libtest_mimic::run(&arguments, self.trials).exit_code()
+    }
+}
+
+fn completion(law: impl Future<Output = Outcome>) -> Result<Completion, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::from(format!("no runtime: {error}")))?;
+    let outcome = runtime.block_on(async { tokio::time::timeout(LAW_TIME_MAX, law).await });
+    match outcome {
+        Ok(Outcome::Kept) => Ok(Completion::Completed),
+        Ok(Outcome::Skipped(why)) => Ok(Completion::ignored_with(why)),
+        Ok(Outcome::Broken(how)) => Err(Failed::from(how)),
+        Err(_) => Err(Failed::from(format!("no result after {} s: a call hangs", LAW_TIME_MAX.as_secs()))),
+    }
+}

@@ -1,0 +1,314 @@
+//! Building a directory snapshot, page by page and group by group, in any order.
+//!
+//! Nothing is decided here. Two different records with one id are held as one person of unknown standing: no step may
+//! rest on either (LDP-18).
+
+use std::collections::BTreeMap;
+
+use lockstep_contract::{CorrelationKeys, GroupId, Membership, Person, PersonId, Profile, Standing};
+use sha2::{Digest, Sha256};
+
+use super::arena::{Reader, put_number, put_text};
+use super::directory::{DirectorySnapshot, GroupRow, GroupState, Kind, PersonRef, Row};
+use super::record::{self, Keys};
+use super::table::{RowTable, hash_of};
+
+/// What became of a person handed to a builder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// Taken.
+    New,
+    /// The same record came before, word for word (a page that moved while it was read). Counted once.
+    Again,
+    /// A different record with the same id came before. Both are held: the person is of unknown standing.
+    Conflict,
+}
+
+/// Takes people and groups as they are read.
+#[derive(Debug, Default)]
+pub struct DirectoryBuilder {
+    snapshot: DirectorySnapshot,
+    table: RowTable,
+    conflicts: std::collections::BTreeSet<PersonId>,
+    listed: Vec<Listed>,
+    /// Members who were not there when their group was read.
+    later: Vec<(u32, PersonId)>,
+    scratch: Vec<u8>,
+}
+
+/// The rows of one group's members, ascending, each as the distance from the one before.
+#[derive(Debug, Default)]
+struct Listed {
+    bytes: Vec<u8>,
+}
+
+impl DirectoryBuilder {
+    /// Nobody yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes a person. Nothing of `person` is kept.
+    pub fn add(&mut self, person: &Person) -> Added {
+        let hash = hash_of(&person.id);
+        let rows = &self.snapshot.rows;
+        let known = self.table.find(hash, |row| rows.get(row as usize).is_some_and(|r| r.id == person.id));
+        if let Some(row) = known {
+            return self.add_again(row, person);
+        }
+        let at = self.write(person);
+        let rows = &mut self.snapshot.rows;
+        let row = rows.len() as u32;
+        if rows.len() == rows.capacity() {
+            // By an eighth, not doubled: rows are a good part of a snapshot.
+            rows.reserve_exact(1_024.max(rows.len() / 8));
+        }
+        rows.push(Row { id: person.id.clone(), at, groups: 0, standing: Kind::of(person.standing) });
+        self.table.insert(hash, row, |row| rows.get(row as usize).map_or(0, |r| hash_of(&r.id)));
+        Added::New
+    }
+
+    /// Takes the answer about a group. The last answer about a group counts.
+    pub fn group(&mut self, id: GroupId, membership: &Membership) {
+        let state = match membership {
+            Membership::Members(members) => GroupState::Read { gaps: members.gaps() },
+            Membership::Empty(proof) => GroupState::Empty(proof.clone()),
+            Membership::Unproven => GroupState::Unproven,
+            Membership::Unreadable(fault) => GroupState::Unreadable(fault.clone()),
+        };
+        let people: &[PersonId] = match membership {
+            Membership::Members(members) => members.people(),
+            Membership::Empty(_) | Membership::Unproven | Membership::Unreadable(_) => &[],
+        };
+        let row = GroupRow { id: id.clone(), state, members: people.len() as u64, outside: 0 };
+        let number = self.number_of(id, row);
+        self.later.retain(|(group, _)| *group != number);
+        let rows = &self.snapshot.rows;
+        let mut found = Vec::with_capacity(people.len());
+        for person in people {
+            match self.table.find(hash_of(person), |row| rows.get(row as usize).is_some_and(|r| r.id == *person)) {
+                Some(row) => found.push(row),
+                None => self.later.push((number, person.clone())),
+            }
+        }
+        if let Some(listed) = self.listed.get_mut(number as usize) {
+            *listed = Listed::of(found);
+        }
+    }
+
+    /// Remembers a record that the connector set aside.
+    pub fn quarantined(&mut self, label: String, reason: String) {
+        self.snapshot.quarantined.push((label, reason));
+    }
+
+    /// Everything has been read.
+    pub fn finish(mut self) -> DirectorySnapshot {
+        self.settle_late_members();
+        self.assign_sets();
+        let Self { mut snapshot, table, conflicts, .. } = self;
+        drop(table);
+        if !snapshot.rows.is_sorted_by(|a, b| a.id <= b.id) {
+            snapshot.rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        }
+        snapshot.rows.shrink_to_fit();
+        snapshot.arena.shrink();
+        snapshot.vocabulary.texts.freeze();
+        snapshot.sets.freeze();
+        snapshot.quarantined.sort();
+        snapshot.conflicts = conflicts.into_iter().collect();
+        snapshot.active = snapshot.rows.iter().filter(|row| row.standing == Kind::Active).count() as u64;
+        snapshot.digest = digest(&snapshot);
+        snapshot
+    }
+
+    fn write(&mut self, person: &Person) -> super::arena::Place {
+        let out = &mut self.scratch;
+        out.clear();
+        if let Standing::Ended { since: Some(since) } = person.standing {
+            record::put_time(out, since);
+        }
+        record::put_keys(out, &person.keys);
+        record::put_fields(out, &mut self.snapshot.vocabulary, &person.keys, &person.profile);
+        self.snapshot.arena.push(out)
+    }
+
+    fn add_again(&mut self, row: u32, person: &Person) -> Added {
+        let Some(before) = self.snapshot.row(row).map(PersonRef::to_person) else { return Added::New };
+        if before == *person && !self.conflicts.contains(&person.id) {
+            return Added::Again;
+        }
+        // What remains is the same whichever record came first: all keys, so that nobody else may claim them, and
+        // nothing that a step could rest on.
+        let keys: CorrelationKeys = before.keys.iter().chain(person.keys.iter()).cloned().collect();
+        let held = Person { id: before.id, keys, profile: Profile::new(), standing: Standing::Unknown };
+        let at = self.write(&held);
+        if let Some(row) = self.snapshot.rows.get_mut(row as usize) {
+            row.at = at;
+            row.standing = Kind::Unknown;
+        }
+        self.conflicts.insert(held.id);
+        Added::Conflict
+    }
+
+    fn number_of(&mut self, id: GroupId, row: GroupRow) -> u32 {
+        let groups = &mut self.snapshot.groups;
+        if let Some(number) = self.snapshot.group_numbers.get(&id) {
+            if let Some(known) = groups.get_mut(*number as usize) {
+                *known = row;
+            }
+            return *number;
+        }
+        let number = groups.len() as u32;
+        groups.push(row);
+        self.listed.push(Listed::default());
+        self.snapshot.group_numbers.insert(id, number);
+        number
+    }
+
+    /// Members who came after their group, and those who never came.
+    fn settle_late_members(&mut self) {
+        let rows = &self.snapshot.rows;
+        let mut found: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (group, person) in std::mem::take(&mut self.later) {
+            match self.table.find(hash_of(&person), |row| rows.get(row as usize).is_some_and(|r| r.id == person)) {
+                Some(row) => found.entry(group).or_default().push(row),
+                None => {
+                    if let Some(group) = self.snapshot.groups.get_mut(group as usize) {
+                        group.outside += 1;
+                    }
+                }
+            }
+        }
+        for (group, mut late) in found {
+            if let Some(listed) = self.listed.get_mut(group as usize) {
+                late.extend(listed.rows());
+                *listed = Listed::of(late);
+            }
+        }
+    }
+
+    /// Turns "who is in this group" into "which groups is this person in", a block of rows at a time, so that the
+    /// whole relation never stands in memory uncompressed.
+    fn assign_sets(&mut self) {
+        const BLOCK: usize = 1 << 15;
+        let listed = std::mem::take(&mut self.listed);
+        let mut cursors: Vec<_> = listed.iter().map(|listed| listed.rows().peekable()).collect();
+        let DirectorySnapshot { rows, sets, .. } = &mut self.snapshot;
+        let mut found: Vec<(u32, u32)> = Vec::new();
+        let mut set: Vec<u32> = Vec::new();
+        for (block, rows) in rows.chunks_mut(BLOCK).enumerate() {
+            let start = (block * BLOCK) as u32;
+            let end = start + rows.len() as u32;
+            found.clear();
+            for (group, cursor) in cursors.iter_mut().enumerate() {
+                while let Some(row) = cursor.next_if(|row| *row < end) {
+                    found.push((row, group as u32));
+                }
+            }
+            found.sort_unstable();
+            for members in found.chunk_by(|a, b| a.0 == b.0) {
+                set.clear();
+                set.extend(members.iter().map(|(_, group)| *group));
+                let Some((row, _)) = members.first() else { continue };
+                if let Some(row) = rows.get_mut((row - start) as usize) {
+                    row.groups = sets.intern(&set);
+                }
+            }
+        }
+    }
+}
+
+impl Listed {
+    fn of(mut rows: Vec<u32>) -> Self {
+        rows.sort_unstable();
+        rows.dedup();
+        let mut bytes = Vec::new();
+        let mut before = 0;
+        for row in rows {
+            put_number(&mut bytes, u64::from(row - before));
+            before = row;
+        }
+        bytes.shrink_to_fit();
+        Self { bytes }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = u32> + '_ {
+        let mut reader = Reader::new(&self.bytes);
+        let mut before = 0;
+        std::iter::from_fn(move || {
+            if reader.is_done() {
+                return None;
+            }
+            before += reader.number() as u32;
+            Some(before)
+        })
+    }
+}
+
+impl Kind {
+    const fn of(standing: Standing) -> Self {
+        match standing {
+            Standing::Active => Self::Active,
+            Standing::Ended { since: None } => Self::Ended,
+            Standing::Ended { since: Some(_) } => Self::EndedSince,
+            Standing::Unknown => Self::Unknown,
+        }
+    }
+}
+
+fn digest(snapshot: &DirectorySnapshot) -> String {
+    let mut hasher = Sha256::new();
+    let mut out = Vec::new();
+    // Groups count in the order of their ids, not in that of their arrival.
+    let mut order = vec![0_u32; snapshot.groups.len()];
+    for (place, (id, number)) in snapshot.group_numbers.iter().enumerate() {
+        if let Some(slot) = order.get_mut(*number as usize) {
+            *slot = place as u32;
+        }
+        put_text(&mut out, id.as_str());
+        if let Some(group) = snapshot.groups.get(*number as usize) {
+            put_text(&mut out, &describe(&group.state));
+            put_number(&mut out, group.members);
+        }
+    }
+    let mut groups: Vec<u32> = Vec::new();
+    let mut last_set = None;
+    for person in snapshot.iter() {
+        put_text(&mut out, &person.id().to_string());
+        out.push(person.row.standing as u8);
+        let (since, reader) = person.record();
+        if let Some(since) = since {
+            record::put_time(&mut out, since);
+        }
+        let keys = Keys::new(reader);
+        record::digest(&mut out, keys, keys.fields(&snapshot.vocabulary.texts), &snapshot.vocabulary.fields);
+        if last_set != Some(person.row.groups) {
+            last_set = Some(person.row.groups);
+            groups.clear();
+            groups.extend(snapshot.sets.members(person.row.groups).filter_map(|group| order.get(group as usize)));
+            groups.sort_unstable();
+        }
+        put_number(&mut out, groups.len() as u64);
+        for group in &groups {
+            put_number(&mut out, u64::from(*group));
+        }
+        hasher.update(&out);
+        out.clear();
+    }
+    for (label, reason) in &snapshot.quarantined {
+        put_text(&mut out, label);
+        put_text(&mut out, reason);
+    }
+    hasher.update(&out);
+    super::hex(hasher)
+}
+
+fn describe(state: &GroupState) -> String {
+    match state {
+        GroupState::Read { gaps } => format!("read, {gaps} gaps"),
+        GroupState::Empty(_) => "empty".to_owned(),
+        GroupState::Unproven => "unproven".to_owned(),
+        // The text of a fault may differ from run to run; that it could not be read does not.
+        GroupState::Unreadable(fault) => format!("unreadable: {}", fault.kind),
+    }
+}

@@ -1,0 +1,106 @@
+//! A hash table from content to row number that holds nothing but the row numbers: four bytes a slot. The content
+//! stays where it is and is asked for by the callers.
+//!
+//! Nothing may iterate over it: the order of slots must never show in a result (I9).
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+const FREE: u32 = u32::MAX;
+
+/// The hash of some content. Keys are fixed, so it is the same in every process; it is never written down.
+pub(crate) fn hash_of<T: Hash + ?Sized>(content: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Row numbers, found by the hash of what the rows hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RowTable {
+    slots: Vec<u32>,
+    used: usize,
+}
+
+impl RowTable {
+    /// The row with this hash for which `is_it` says yes.
+    pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let mut at = self.start(hash)?;
+        loop {
+            match self.slots.get(at).copied() {
+                None => at = 0,
+                Some(FREE) => return None,
+                Some(row) if is_it(row) => return Some(row),
+                Some(_) => at += 1,
+            }
+        }
+    }
+
+    /// Adds a row that is not there yet. `rehash` gives the hash of a row when the table has to grow.
+    pub(super) fn insert(&mut self, hash: u64, row: u32, rehash: impl Fn(u32) -> u64) {
+        // At most three quarters full: there is always a free slot, so `find` ends.
+        if (self.used + 1) * 4 > self.slots.len() * 3 {
+            let larger = (self.slots.len() * 2).max(16);
+            let old = std::mem::replace(&mut self.slots, vec![FREE; larger]);
+            for row in old.into_iter().filter(|row| *row != FREE) {
+                self.place(rehash(row), row);
+            }
+        }
+        self.place(hash, row);
+        self.used += 1;
+    }
+
+    /// A table of exactly these rows, which all differ.
+    pub(super) fn of(rows: u32, hash: impl Fn(u32) -> u64) -> Self {
+        let slots = (rows as usize + rows as usize / 2).next_power_of_two().max(16);
+        let mut table = Self { slots: vec![FREE; slots], used: rows as usize };
+        for row in 0..rows {
+            table.place(hash(row), row);
+        }
+        table
+    }
+
+    fn place(&mut self, hash: u64, row: u32) {
+        let Some(mut at) = self.start(hash) else { return };
+        loop {
+            match self.slots.get_mut(at) {
+                None => at = 0,
+                Some(slot) if *slot == FREE => {
+                    *slot = row;
+                    return;
+                }
+                Some(_) => at += 1,
+            }
+        }
+    }
+
+    fn start(&self, hash: u64) -> Option<usize> {
+        // The number of slots is a power of two.
+        Some(hash as usize & self.slots.len().checked_sub(1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_again_and_nothing_else() {
+        let texts: Vec<String> = (0..5_000).map(|n| format!("row {n}")).collect();
+        let mut table = RowTable::default();
+        for (row, text) in texts.iter().enumerate() {
+            assert_eq!(table.find(hash_of(text), |r| texts[r as usize] == *text), None);
+            table.insert(hash_of(text), row as u32, |r| hash_of(&texts[r as usize]));
+        }
+        let rebuilt = RowTable::of(5_000, |r| hash_of(&texts[r as usize]));
+        for (row, text) in texts.iter().enumerate() {
+            for t in [&table, &rebuilt] {
+                assert_eq!(t.find(hash_of(text), |r| texts[r as usize] == *text), Some(row as u32));
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_table_answers() {
+        assert_eq!(RowTable::default().find(7, |_| true), None);
+    }
+}
