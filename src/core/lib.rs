@@ -39,7 +39,7 @@ pub use guard::{Guarded, guard};
 pub use history::{History, LevelCounts};
 pub use inverse::{Settled, UndoInputs, inverse};
 pub use lane::{Lane, LaneKind, Revoke, Stage};
-pub use lifecycle::{ActionEvent, ActionState, Illegal, RunEvent, RunState};
+pub use lifecycle::{ActionEvent, ActionState, Illegal, RunEvent, RunState, next_action, next_run};
 pub use limits::{Ceiling, LimitError, Limits};
 pub use links::{Hold, Holds, Link, LinkOrigin, LinkProposal, Links, Looked};
 pub use plan::{Inputs, absentees, plan};
