@@ -106,8 +106,7 @@ impl DirectorySeed {
 
     /// 25 people, of whom number 3 has ended, and six groups.
     pub fn standard() -> Self {
-        let people =
-            (0..Self::PEOPLE).map(|n| SeedPerson { profile: profile_of(n), active: n != 3 }).collect();
+        let people = (0..Self::PEOPLE).map(|n| SeedPerson { profile: profile_of(n), active: n != 3 }).collect();
         let group = |name: &str, people: &[usize], groups: &[usize]| SeedGroup {
             name: name.to_owned(),
             people: people.to_vec(),

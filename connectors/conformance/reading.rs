@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use lockstep_contract::{Cardholder, Census, Cursor, Cx, Directory, Fault, FaultKind, Next, Page, Person, Scope, Target};
+use lockstep_contract::{
+    Cardholder, Census, Cursor, Cx, Directory, Fault, FaultKind, Next, Page, Person, Scope, Target,
+};
 
 /// More pages than any bed has records.
 const PAGES_MAX: usize = 1_000;

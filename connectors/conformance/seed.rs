@@ -1,8 +1,6 @@
 //! The records that a system holds when a law begins. A bed stores what its system has a place for.
 
-use lockstep_contract::{
-    CorrelationKey, CorrelationKeys, FieldName, KeyKind, Profile, Status, Validity, field,
-};
+use lockstep_contract::{CorrelationKey, CorrelationKeys, FieldName, KeyKind, Profile, Status, Validity, field};
 
 /// The records of a fresh system.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,1 +1,27 @@
-//! Shared HTTP client for connectors: TLS policy, one origin check, limits, fault classification.
+//! The HTTP client that connectors share: one TLS policy, one origin check, limits on everything, and one way to turn
+//! what went wrong into a [`Fault`](lockstep_contract::Fault).
+//!
+//! Nothing here knows a vendor, follows a redirect, retries, or decides what a fault means for a plan. A secret is handed
+//! over once, when the client is opened, and leaves it only in a request header to the configured origin.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod client;
+mod fault;
+mod json;
+mod origin;
+mod settings;
+mod text;
+
+pub use answer::Answer;
+pub use client::{Auth, Call, Client, Method, Request};
+pub use fault::{CallFault, Effect, RETRY_AFTER_MAX, retry_after};
+pub use json::{JsonError, parse};
+pub use origin::{OriginError, checked_base, same_origin};
+pub use settings::{ClientCertificate, Limits, Settings, Timeouts};
+pub use text::quote;
+
+/// JSON as this crate reads it: no duplicate keys, limited depth.
+pub use serde_json::Value;
+pub use url::Url;

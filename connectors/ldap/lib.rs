@@ -1,1 +1,225 @@
 //! Reads people and groups from Active Directory and LDAP servers.
+//!
+//! One rule stands above all: unreadable is never empty. A search counts only when the server ended it with success and
+//! referred to nobody else; a group in which nobody is seen is empty only with a proof; somebody who is not found is gone
+//! only with a tombstone or with the canary seen on the same connection. Nothing here writes, and nothing decides.
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod config;
+mod convert;
+mod dn;
+mod entry;
+mod facts;
+mod faults;
+mod filter;
+mod groups;
+mod guid;
+mod lookup;
+mod members;
+mod people;
+mod probe;
+mod standing;
+mod tls;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+pub use config::{Bind, Canaries, Config, Flavor, Groups, People, State};
+use lockstep_contract::{
+    CorrelationKey, Cursor, Cx, Directory, DirectoryId, DirectoryInfo, Fault, FaultKind, GroupId, GroupPath, Health,
+    Membership, Opening, Page, Person, PersonId, Presence, Scope,
+};
+
+use crate::api::{Call, Server, Session};
+use crate::dn::Name;
+use crate::facts::Facts;
+
+/// The configuration, checked.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    config: Config,
+    people_base: Name,
+    people_filter: Option<String>,
+    groups_filter: Option<String>,
+    placeholders: Vec<Name>,
+}
+
+/// A directory that speaks LDAP.
+#[derive(Debug)]
+pub struct Ldap {
+    info: DirectoryInfo,
+    server: Arc<Server>,
+    settings: Settings,
+    facts: tokio::sync::OnceCell<Arc<Facts>>,
+    people: Mutex<people::State>,
+    /// A connection that nobody uses at the moment.
+    idle: Mutex<Option<Session>>,
+}
+
+/// Opens a directory: checks the configuration and fetches the password. Nothing is connected yet.
+///
+/// # Errors
+/// When the configuration makes no sense, asks for a connection without TLS, or the secret cannot be had.
+pub fn open(id: DirectoryId, config: Config, opening: &Opening<'_>) -> Result<Ldap, Fault> {
+    let invalid = |message: String| Fault::new(FaultKind::Invalid, id.as_str(), "open", message);
+    let url = checked_url(&config).map_err(&invalid)?;
+    let password = opening.secrets.get(&config.bind.password).map_err(|error| invalid(error.to_string()))?;
+    if config.bind.user.is_empty() || password.expose().is_empty() {
+        // A name without a password logs in as nobody, with success (RFC 4513 5.1.2).
+        return Err(invalid("the service account needs a name and a password that is not empty".to_owned()));
+    }
+    let ca_file = config.ca_file.as_ref().map(|path| opening.path(path));
+    let tls = tls::client_config(ca_file.as_deref()).map_err(&invalid)?;
+    let settings = Settings::check(config).map_err(&invalid)?;
+    let config = &settings.config;
+    let server = Server {
+        url: url.to_string(),
+        starttls: config.starttls,
+        connect_to: config.connect_to.clone(),
+        tls,
+        user: config.bind.user.clone(),
+        password,
+    };
+    let endpoint = url.to_string();
+    Ok(Ldap {
+        info: DirectoryInfo { id, kind: "ldap".to_owned(), endpoint },
+        server: Arc::new(server),
+        settings,
+        facts: tokio::sync::OnceCell::new(),
+        people: Mutex::default(),
+        idle: Mutex::default(),
+    })
+}
+
+/// Only a URL that leads to TLS, and that holds nothing but the server.
+fn checked_url(config: &Config) -> Result<url::Url, String> {
+    let url = url::Url::parse(&config.url).map_err(|error| format!("`url`: {error}"))?;
+    match (url.scheme(), config.starttls) {
+        ("ldaps", false) | ("ldap", true) => {}
+        ("ldaps", true) => return Err("`url` is ldaps:// already; take `starttls` away".to_owned()),
+        ("ldap", false) => {
+            return Err("`url` would send the password in clear; use ldaps://, or set `starttls = true`".to_owned());
+        }
+        (other, _) => return Err(format!("`url` must start with ldaps:// or ldap://, not {other}://")),
+    }
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !plain || url.host_str().is_none_or(str::is_empty) {
+        return Err("`url` must hold a host and maybe a port, and nothing else".to_owned());
+    }
+    Ok(url)
+}
+
+impl Settings {
+    fn check(config: Config) -> Result<Self, String> {
+        let name = |key: &str, text: &str| {
+            Name::parse(text).filter(|n| !n.is_empty()).ok_or(format!("`{key}` is no distinguished name: {text}"))
+        };
+        let filter = |key: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => filter::checked(text).map(Some).ok_or(format!("`{key}` is no LDAP filter: {text}")),
+        };
+        let people_base = name("people.base", &config.people.base)?;
+        name("groups.base", &config.groups.base)?;
+        for place in &config.elsewhere {
+            name("elsewhere", place)?;
+        }
+        for canary in config.canary.iter().filter(|canary| guid::from_text(canary).is_none()) {
+            name("canary", canary)?;
+        }
+        if config.page_size == 0 || config.groups.range == Some(0) {
+            return Err("`page_size` and `groups.range` must be at least 1".to_owned());
+        }
+        if config.groups.canary_in_every_group && config.canary.iter().next().is_none() {
+            return Err("`groups.canary_in_every_group` needs a `canary`".to_owned());
+        }
+        let attributes = config.fields.values().chain(&config.people.id_attribute);
+        for attribute in attributes.chain(config.people.state.as_ref().map(|state| &state.attribute)) {
+            let valid = attribute.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && attribute.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b';'));
+            if !valid {
+                return Err(format!("`{attribute}` is no name of an attribute"));
+            }
+        }
+        let placeholders = config.groups.placeholders.iter().map(|text| name("groups.placeholders", text));
+        Ok(Self {
+            people_base,
+            people_filter: filter("people.filter", &config.people.filter)?,
+            groups_filter: filter("groups.filter", &config.groups.filter)?,
+            placeholders: placeholders.collect::<Result<_, _>>()?,
+            config,
+        })
+    }
+}
+
+impl Ldap {
+    fn call<'a>(&'a self, cx: &'a Cx) -> Call<'a> {
+        Call::new(cx, self.info.id.as_str())
+    }
+
+    /// A connection that is logged in: one that is idle, or a new one.
+    async fn session(&self, call: &Call<'_>) -> Result<Session, Fault> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match idle.and_then(Session::if_open) {
+            Some(session) => Ok(session),
+            None => self.server.connect(call).await,
+        }
+    }
+
+    /// Keeps a connection for the next call. Only after everything on it went well.
+    fn give_back(&self, session: Session) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+    }
+
+    /// What is known about the server, asked once.
+    async fn facts(&self, call: &Call<'_>, session: &Session) -> Result<Arc<Facts>, Fault> {
+        let read = || async { Facts::read(session, call, &self.settings).await.map(Arc::new) };
+        self.facts.get_or_try_init(read).await.cloned()
+    }
+}
+
+#[async_trait]
+impl Directory for Ldap {
+    fn info(&self) -> &DirectoryInfo {
+        &self.info
+    }
+
+    async fn probe(&self, cx: &Cx) -> Result<Health, Fault> {
+        self.health(cx).await
+    }
+
+    async fn people(&self, cx: &Cx, scope: &Scope, at: Option<Cursor>) -> Result<Page<Person>, Fault> {
+        self.people_page(cx, scope, at).await
+    }
+
+    async fn members(&self, cx: &Cx, groups: &BTreeSet<GroupId>) -> BTreeMap<GroupId, Membership> {
+        self.memberships(cx, groups).await
+    }
+
+    async fn find(&self, cx: &Cx, key: &CorrelationKey) -> Result<Vec<Person>, Fault> {
+        self.find_people(cx, key).await
+    }
+
+    async fn lookup(&self, cx: &Cx, id: &PersonId) -> Result<Presence, Fault> {
+        self.look_up(cx, id).await
+    }
+
+    async fn paths(
+        &self,
+        cx: &Cx,
+        id: &PersonId,
+        groups: &BTreeSet<GroupId>,
+    ) -> Result<BTreeMap<GroupId, GroupPath>, Fault> {
+        self.group_paths(cx, id, groups).await
+    }
+
+    fn take_quarantined(&self) -> Vec<(String, String)> {
+        self.quarantined()
+    }
+}

@@ -1,1 +1,293 @@
-//! Speaks SCIM 2.0 (RFC 7643, 7644) to a PACS: users as cardholders, groups as access levels.
+//! Speaks SCIM 2.0 (RFC 7643, RFC 7644, RFC 9865) to a PACS: users are cardholders, groups are access levels.
+//!
+//! SCIM has no credentials, no validity and no doors. What a server says about itself is believed only where a mistake
+//! would show; everything else is proved on people who are known before it is relied on. This crate never deletes a user
+//! or a group.
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod applying;
+mod config;
+mod convert;
+mod discovery;
+mod finding;
+mod listing;
+mod memberships;
+mod probing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use lockstep_contract::{
+    Action, ApplyFault, Capabilities, Cardholder, CardholderId, Catalog, CorrelationKey, CredentialSupport, Cursor, Cx,
+    Enforcement, Fault, FaultKind, Granularity, Health, KeyKind, Next, Opening, Page, Receipt, Suspend, Target,
+    TargetId, TargetInfo, TargetReader,
+};
+use lockstep_http::{CallFault, Client};
+
+use api::{Api, Object, Resource};
+use discovery::Provider;
+use listing::Walk;
+use memberships::{Memberships, Source};
+
+pub use config::{ClientCertificateConfig, Config, MemberRemoval, Memberships as MembershipsSetting, Paging, UserName};
+
+/// How long what was learned about a server is relied on.
+const LEARNED_FOR: Duration = Duration::from_secs(60 * 60);
+/// How many lists may be under way at once; the oldest is given up.
+const WALKS_MAX: usize = 8;
+
+/// A PACS that is reached by SCIM.
+#[derive(Debug)]
+pub struct Scim {
+    info: TargetInfo,
+    config: Config,
+    client: Client,
+    provider: Learned<Provider>,
+    source: Learned<Source>,
+    /// Whether a filter by this kind of key finds somebody who is known to be there.
+    filters: Learned<BTreeMap<KeyKind, bool>>,
+    walks: Mutex<BTreeMap<u64, Arc<tokio::sync::Mutex<UserWalk>>>>,
+    walk_number: AtomicU64,
+}
+
+/// A value that is relied on for a while.
+#[derive(Debug)]
+struct Learned<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T: Clone> Learned<T> {
+    const fn nothing() -> Self {
+        Self(Mutex::new(None))
+    }
+    fn get(&self) -> Option<T> {
+        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().filter(|(since, _)| since.elapsed() < LEARNED_FOR).map(|(_, value)| value.clone())
+    }
+    fn set(&self, value: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), value));
+    }
+}
+
+/// A list of cardholders under way.
+#[derive(Debug)]
+struct UserWalk {
+    walk: Walk,
+    /// `None` when the groups that users name are what counts.
+    memberships: Option<Memberships>,
+}
+
+/// Opens a target. Reads files and secrets, and connects to nothing.
+///
+/// # Errors
+/// [`FaultKind::Invalid`] when the address, a file or a secret is not usable.
+pub fn open(id: TargetId, config: Config, opening: &Opening<'_>) -> Result<Scim, Fault> {
+    let client = config.client(id.as_str(), opening)?;
+    let info = info(id, &config, client.base().as_str());
+    Ok(Scim {
+        info,
+        config,
+        client,
+        provider: Learned::nothing(),
+        source: Learned::nothing(),
+        filters: Learned::nothing(),
+        walks: Mutex::new(BTreeMap::new()),
+        walk_number: AtomicU64::new(0),
+    })
+}
+
+fn info(id: TargetId, config: &Config, base: &str) -> TargetInfo {
+    TargetInfo {
+        id,
+        kind: "scim".to_owned(),
+        endpoint: base.to_owned(),
+        fingerprint: base.trim_end_matches('/').to_owned(),
+        capabilities: Capabilities {
+            granularity: Granularity::Step,
+            suspend: Suspend::CardholderFlag,
+            credentials: CredentialSupport::None,
+            validity: false,
+            // Only some servers have versions, and which ones is not known before they are asked.
+            revision: false,
+            idempotency: false,
+            keys: config.shape(false).key_kinds(),
+            fields: convert::fields(config.enterprise).collect(),
+            enforcement: Enforcement::Database,
+            in_flight_max: config.in_flight_max,
+            requests_per_minute: config.requests_per_minute,
+        },
+    }
+}
+
+impl Scim {
+    /// What the server says about itself.
+    async fn provider(&self, api: &Api<'_>) -> Result<Provider, CallFault> {
+        if let Some(provider) = self.provider.get() {
+            return Ok(provider);
+        }
+        let document = api.document("ServiceProviderConfig").await?;
+        let provider = discovery::provider(document.as_ref(), &self.config);
+        self.provider.set(provider.clone());
+        Ok(provider)
+    }
+
+    /// All memberships; on the way, finds out how to read those of one user.
+    async fn all_memberships(&self, api: &Api<'_>, provider: &Provider) -> Result<Memberships, CallFault> {
+        let memberships = memberships::scan(api, provider).await?;
+        if memberships::fixed(self.config.memberships).is_none()
+            && self.source.get().is_none()
+            && let Some(source) = memberships::calibrate(api, provider, &memberships).await?
+        {
+            tracing::debug!(system = api.system(), ?source, "how the groups of one user are read");
+            self.source.set(source);
+        }
+        Ok(memberships)
+    }
+
+    /// A user with the levels that it has now.
+    async fn with_levels(&self, api: &Api<'_>, provider: &Provider, user: &Object) -> Result<Cardholder, CallFault> {
+        let bad = |error: convert::BadRecord| api.protocol("read a user", &error.to_string());
+        let id = convert::id_of(user, "user").map_err(bad)?;
+        let source = memberships::fixed(self.config.memberships).or_else(|| self.source.get());
+        let levels = match source {
+            Some(Source::UserGroups) => named_levels(user).map_err(bad)?,
+            Some(Source::GroupFilter) => memberships::by_filter(api, provider, id).await?,
+            Some(Source::AllGroups) | None => self.all_memberships(api, provider).await?.levels_of(id),
+        };
+        convert::cardholder(user, levels, self.config.shape(provider.etag)).map_err(bad)
+    }
+
+    async fn begin_walk(&self, api: &Api<'_>) -> Result<(u64, Arc<tokio::sync::Mutex<UserWalk>>), CallFault> {
+        let provider = self.provider(api).await?;
+        let memberships = match memberships::fixed(self.config.memberships) {
+            Some(Source::UserGroups) => None,
+            Some(Source::AllGroups | Source::GroupFilter) | None => Some(self.all_memberships(api, &provider).await?),
+        };
+        let walk = Walk::new(Resource::Users, &provider);
+        let number = self.walk_number.fetch_add(1, Ordering::Relaxed);
+        let walk = Arc::new(tokio::sync::Mutex::new(UserWalk { walk, memberships }));
+        let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
+        while walks.len() >= WALKS_MAX {
+            walks.pop_first();
+        }
+        walks.insert(number, Arc::clone(&walk));
+        Ok((number, walk))
+    }
+
+    fn resume_walk(&self, at: &Cursor) -> Option<(u64, u32, Arc<tokio::sync::Mutex<UserWalk>>)> {
+        let (number, page) = at.0.split_once('.')?;
+        let (number, page) = (number.parse().ok()?, page.parse().ok()?);
+        let walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
+        walks.get(&number).map(|walk| (number, page, Arc::clone(walk)))
+    }
+
+    async fn list_page(&self, api: &Api<'_>, at: Option<Cursor>) -> Result<Page<Cardholder>, CallFault> {
+        let (number, page, walk) = match &at {
+            None => {
+                let (number, walk) = self.begin_walk(api).await?;
+                (number, 0, walk)
+            }
+            Some(cursor) => self.resume_walk(cursor).ok_or_else(|| stale(api))?,
+        };
+        let etag = self.provider(api).await?.etag;
+        let mut walk = walk.lock().await;
+        if walk.walk.pages() != page {
+            return Err(stale(api));
+        }
+        let users = walk.walk.next(api).await?;
+        let items = users.iter().map(|user| self.listed(user, walk.memberships.as_ref(), etag));
+        let items = items.collect::<Result<_, _>>().map_err(|problem| api.protocol("list users", &problem))?;
+        let next = match walk.walk.census() {
+            Some(census) => {
+                self.walks.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+                Next::End(census)
+            }
+            None => Next::More(Cursor(format!("{number}.{}", walk.walk.pages()))),
+        };
+        Ok(Page { items, next })
+    }
+
+    fn listed(&self, user: &Object, memberships: Option<&Memberships>, etag: bool) -> Result<Cardholder, String> {
+        let bad = |error: convert::BadRecord| error.to_string();
+        let levels = match memberships {
+            None => named_levels(user).map_err(bad)?,
+            Some(memberships) => {
+                let cross_check = self.config.memberships == MembershipsSetting::Auto;
+                if let Some(group) = memberships.contradiction(user).filter(|_| cross_check) {
+                    return Err(format!(
+                        "user {} names group {group}, whose members do not name the user; read again, and if it stays so, \
+                         set `memberships = \"all-groups\"`",
+                        convert::id_of(user, "user").unwrap_or("without id")
+                    ));
+                }
+                memberships.levels_of(convert::id_of(user, "user").map_err(bad)?)
+            }
+        };
+        convert::cardholder(user, levels, self.config.shape(etag)).map_err(bad)
+    }
+}
+
+fn named_levels(user: &Object) -> Result<BTreeSet<lockstep_contract::AccessLevelId>, convert::BadRecord> {
+    let named = convert::groups_of(user).unwrap_or_default();
+    named
+        .into_iter()
+        .map(|id| {
+            lockstep_contract::AccessLevelId::new(id).map_err(|e| convert::BadRecord::Id("group", e.to_string()))
+        })
+        .collect()
+}
+
+fn stale(api: &Api<'_>) -> CallFault {
+    let message = "this place in the list is not known any more; begin the list again";
+    let fault = api.fault(FaultKind::Invalid, "list users", message);
+    CallFault::not_sent(fault)
+}
+
+#[async_trait]
+impl TargetReader for Scim {
+    fn info(&self) -> &TargetInfo {
+        &self.info
+    }
+
+    async fn probe(&self, cx: &Cx) -> Result<Health, Fault> {
+        Ok(probing::probe(self, &Api::begin(&self.client, cx)).await?)
+    }
+
+    async fn catalog(&self, cx: &Cx) -> Result<Catalog, Fault> {
+        let api = Api::begin(&self.client, cx);
+        let provider = self.provider(&api).await?;
+        Ok(memberships::catalog(&api, &provider).await?)
+    }
+
+    async fn list(&self, cx: &Cx, at: Option<Cursor>) -> Result<Page<Cardholder>, Fault> {
+        Ok(self.list_page(&Api::begin(&self.client, cx), at).await?)
+    }
+
+    async fn find(&self, cx: &Cx, key: &CorrelationKey) -> Result<Vec<Cardholder>, Fault> {
+        let api = Api::begin(&self.client, cx);
+        let users = finding::find(self, &api, key).await?;
+        let provider = self.provider(&api).await?;
+        let mut found = Vec::with_capacity(users.len());
+        for user in &users {
+            found.push(self.with_levels(&api, &provider, user).await?);
+        }
+        Ok(found)
+    }
+
+    async fn read(&self, cx: &Cx, id: &CardholderId) -> Result<Option<Cardholder>, Fault> {
+        let api = Api::begin(&self.client, cx);
+        let Some(user) = api.get(Resource::Users, id.as_str()).await? else { return Ok(None) };
+        let provider = self.provider(&api).await?;
+        Ok(Some(self.with_levels(&api, &provider, &user).await?))
+    }
+}
+
+#[async_trait]
+impl Target for Scim {
+    async fn apply(&self, cx: &Cx, action: &Action) -> Result<Receipt, ApplyFault> {
+        applying::apply(self, cx, action).await
+    }
+}

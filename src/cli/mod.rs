@@ -3,17 +3,30 @@
 mod apply;
 mod approve;
 mod check;
+#[cfg(feature = "sim")]
+mod conform;
 mod connector;
 mod context;
+mod emergency;
 mod explain;
+mod explain_text;
 mod export;
+mod failures;
+mod files;
+mod hints;
+mod housekeeping;
 mod init;
 mod offboard;
+mod outcome;
 mod plan;
 mod plan_dir;
 mod probe;
 mod progress;
+mod runs;
+#[cfg(all(test, feature = "sim"))]
+mod schemas;
 mod secret;
+mod select;
 mod show;
 mod status;
 mod sync;
@@ -118,6 +131,13 @@ pub(crate) enum Verb {
     Secret(secret::Secret),
     /// The connectors: list them, print their schemas, test one
     Connector(connector::Connector),
+}
+
+impl Verb {
+    /// Whether it may write to a PACS.
+    pub(crate) const fn writes(&self) -> bool {
+        matches!(self, Self::Apply(_) | Self::Sync(_) | Self::Offboard(_))
+    }
 }
 
 /// Carries out a verb.

@@ -1,1 +1,109 @@
 //! TOML configuration and mapping files, checked, with a source span in every complaint.
+//!
+//! [`load`] is for every verb but one: it reads everything, complains about everything at once, and hands out nothing
+//! unless all of it is right. [`load_lenient`] is for the emergency path only: it hands out whatever can be read.
+//!
+//! This crate knows no connector. What a `[[directory]]` or `[[target]]` table holds besides our own keys is kept as
+//! [`Settings`] with its place in the file, and parsed by whoever knows the connector. Nothing here talks to a system,
+//! and no secret is read: a configuration holds references only.
+
+#![forbid(unsafe_code)]
+
+mod complaint;
+mod file;
+mod lenient;
+mod mapping;
+mod redact;
+mod reference;
+mod settings;
+mod table;
+mod value;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lockstep_contract::{DirectoryId, TargetId};
+use lockstep_core::{Limits, Policy};
+
+pub use complaint::{ConfigError, ConfigErrors, Diagnostic};
+pub use lenient::{LenientLoaded, load_lenient};
+pub use mapping::{LoadedMapping, load_mapping};
+pub use reference::{CONNECTOR_TITLE, core_reference, reference_markdown};
+pub use settings::Settings;
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// The folder of the file, absolute: relative paths in it start here.
+    pub base: PathBuf,
+    /// SHA-256 of the file, in hex.
+    pub digest: String,
+    /// Where people and groups are read.
+    pub directory: DirectoryConfig,
+    /// The systems kept in step, ordered by id.
+    pub targets: Vec<TargetConfig>,
+    /// The folder of the database, the roster and the spool, absolute.
+    pub state: PathBuf,
+    /// The folder of plans, absolute.
+    pub plans: PathBuf,
+    /// The folder of the manual fallback, absolute.
+    pub exports: PathBuf,
+    /// How long one call to a system may take, with its retries of reads.
+    pub call_budget: Duration,
+    /// How long an emergency offboarding waits for one PACS before it says that it is not done there.
+    pub offboard_patience: Duration,
+}
+
+impl Config {
+    /// The target with this id.
+    pub fn target(&self, id: &TargetId) -> Option<&TargetConfig> {
+        self.targets.iter().find(|target| target.id == *id)
+    }
+}
+
+/// One `[[directory]]`.
+#[derive(Debug, Clone)]
+pub struct DirectoryConfig {
+    /// Its id.
+    pub id: DirectoryId,
+    /// Which connector speaks to it.
+    pub kind: String,
+    /// What that connector is told.
+    pub settings: Settings,
+}
+
+/// One `[[target]]`.
+#[derive(Debug, Clone)]
+pub struct TargetConfig {
+    /// Its id.
+    pub id: TargetId,
+    /// Which connector speaks to it.
+    pub kind: String,
+    /// What that connector is told.
+    pub settings: Settings,
+    /// Who gets what there: the mapping file, checked.
+    pub policy: Policy,
+    /// What the guards hold plans to.
+    pub limits: Limits,
+    /// The mapping file, absolute.
+    pub mapping: PathBuf,
+}
+
+/// A configuration that may be used, and what a person should still look at.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Allowed, but hardly meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads and checks a configuration with all its mapping files.
+///
+/// # Errors
+/// Everything that is wrong in any of the files, each with its place and what to do.
+pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+    file::load(path)
+}

@@ -3,13 +3,18 @@
 //! This is the only module that makes an [`Approved`] (I4). A document read from disk is believed only after its
 //! digest, its age, its targets and the guards were checked again.
 
+mod decide;
+mod recheck;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-use lockstep_contract::{Action, ActionId, RunId, TargetId};
+use jiff::{SignedDuration, Timestamp};
+use lockstep_contract::{Action, ActionId, Reduction, RunId, Steps, TargetId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Approval, History, Lane, Limits, LinkProposal, PlanDocument, Policy, Revoke, Stage};
+use self::decide::{Decisions, Fate};
+use crate::guard::Trust;
+use crate::{Approval, History, Lane, LaneKind, Limits, LinkProposal, PlanDocument, Policy, Revoke, Stage};
 
 /// What must still hold for a plan to be applied.
 #[derive(Debug, Clone)]
@@ -173,6 +178,12 @@ pub enum Refusal {
         /// Which target.
         target: TargetId,
     },
+    /// An action of the revoke lane does more than take access away: the plan was altered.
+    #[error("action {action} stands among reductions and is none; the plan was altered")]
+    WrongLane {
+        /// Which action.
+        action: ActionId,
+    },
     /// A decision is about another plan.
     #[error("the approval by {by} is for another plan")]
     OtherPlan {
@@ -182,10 +193,125 @@ pub enum Refusal {
 }
 
 /// What of a plan may run now, given these decisions.
+///
+/// # Errors
+/// When the plan as a whole must not run: too old, for something else, altered, or used up.
 pub fn approve(
-    _document: &PlanDocument,
-    _approvals: &[Approval],
-    _conditions: &Conditions<'_>,
+    document: &PlanDocument,
+    approvals: &[Approval],
+    conditions: &Conditions<'_>,
 ) -> Result<ApprovedPlan, Refusal> {
-    unimplemented!()
+    still_valid(document, conditions)?;
+    for approval in approvals {
+        if approval.plan != document.digest {
+            return Err(Refusal::OtherPlan { by: approval.by.clone() });
+        }
+    }
+    if !document.entries.is_empty() && document.entries.iter().all(|e| conditions.journaled.contains(&e.action.id)) {
+        return Err(Refusal::Used);
+    }
+    let decisions = Decisions::new(approvals);
+    let mut fates = decide::fates(document, &decisions, conditions);
+    recheck::hold_beyond_limits(document, &mut fates, conditions);
+    assemble(document, &decisions, &fates, conditions)
 }
+
+/// Age, configuration, systems, mappings.
+fn still_valid(document: &PlanDocument, conditions: &Conditions<'_>) -> Result<(), Refusal> {
+    let header = &document.header;
+    if header.created > conditions.now {
+        return Err(Refusal::FromTheFuture { created: header.created });
+    }
+    if header.expires <= conditions.now {
+        return Err(Refusal::Expired { expired: header.expires });
+    }
+    if header.config_digest != conditions.config_digest {
+        return Err(Refusal::ConfigChanged);
+    }
+    for section in &document.targets {
+        let Some(target) = conditions.targets.get(&section.target) else {
+            return Err(Refusal::OtherTarget { target: section.target.clone() });
+        };
+        if target.fingerprint != section.fingerprint {
+            return Err(Refusal::OtherTarget { target: section.target.clone() });
+        }
+        if target.policy.digest != section.facts.policy_digest {
+            return Err(Refusal::PolicyChanged { target: section.target.clone() });
+        }
+        // Whatever the file says about its expiry, the limits of now bound its age.
+        let age_max = SignedDuration::from_hours(i64::from(target.limits.clamped().plan_age_hours));
+        let oldest = header.created.checked_add(age_max).unwrap_or(header.expires);
+        if oldest <= conditions.now {
+            return Err(Refusal::Expired { expired: oldest });
+        }
+    }
+    match document.entries.iter().find(|entry| document.section(&entry.action.target).is_none()) {
+        Some(entry) => Err(Refusal::OtherTarget { target: entry.action.target.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Puts what may run into lanes and targets, in the order of the document.
+fn assemble(
+    document: &PlanDocument,
+    decisions: &Decisions<'_>,
+    fates: &[Fate],
+    conditions: &Conditions<'_>,
+) -> Result<ApprovedPlan, Refusal> {
+    let mut plan = ApprovedPlan {
+        digest: document.digest.clone(),
+        run: document.header.run,
+        revoke: Vec::new(),
+        stage: Vec::new(),
+        links: BTreeMap::new(),
+        policies: BTreeMap::new(),
+        left: Vec::new(),
+    };
+    for (entry, fate) in document.entries.iter().zip(fates) {
+        let action = &entry.action;
+        match (fate, entry.lane) {
+            (Fate::Left(because), _) => plan.left.push(Left { action: action.id.clone(), because: *because }),
+            (Fate::Runs { .. }, LaneKind::Revoke) => {
+                let reductions = only_reductions(action)?;
+                push(&mut plan.revoke, &action.target, reductions);
+            }
+            (Fate::Runs { .. }, LaneKind::Stage) => push(&mut plan.stage, &action.target, action.clone()),
+        }
+    }
+    for section in &document.targets {
+        let target = conditions.targets.get(&section.target);
+        let routine = target.is_some_and(|t| Trust::of(t.policy, t.history, document.is_undo()) == Trust::Routine);
+        if routine || decide::agreed(document, section, decisions, fates) {
+            plan.links.insert(section.target.clone(), section.links.clone());
+            plan.policies.insert(section.target.clone(), section.facts.policy_digest.clone());
+        }
+    }
+    Ok(plan)
+}
+
+fn push<L: Lane>(lanes: &mut Vec<Approved<L>>, target: &TargetId, action: Action<L::Step>) {
+    match lanes.iter_mut().find(|lane| lane.target == *target) {
+        Some(lane) => lane.actions.push(action),
+        None => lanes.push(Approved { target: target.clone(), actions: vec![action] }),
+    }
+}
+
+/// The same action in the type that cannot give access. The document said that it only takes it away; here the type
+/// makes sure (I5).
+fn only_reductions(action: &Action) -> Result<Action<Reduction>, Refusal> {
+    let reductions: Option<Vec<Reduction>> = action.steps.iter().map(|step| step.as_reduction().cloned()).collect();
+    let steps = reductions.and_then(Steps::new).ok_or_else(|| Refusal::WrongLane { action: action.id.clone() })?;
+    Ok(Action {
+        id: action.id.clone(),
+        target: action.target.clone(),
+        subject: action.subject.clone(),
+        person: action.person.clone(),
+        steps,
+        basis: action.basis.clone(),
+        expect: action.expect.clone(),
+        because: action.because.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

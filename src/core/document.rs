@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lockstep_contract::{Action, DirectoryId, RunId, TargetId};
+use lockstep_contract::{Action, ActionId, DirectoryId, RunId, Subject, TargetId, TargetInfo};
 use serde::{Deserialize, Serialize};
 
+use crate::guard::Guarded;
 use crate::{Facts, Finding, LaneKind, Limits, LinkProposal, Tally, Trip, Who};
 
 /// The format name in the header. A reader refuses any other.
@@ -100,7 +101,29 @@ pub enum EntryState {
     },
 }
 
+impl Entry {
+    /// By which entries of a plan are ordered.
+    pub(crate) fn order(&self) -> (LaneKind, &TargetId, &Subject, &ActionId) {
+        (self.lane, &self.action.target, &self.action.subject, &self.action.id)
+    }
+}
+
 impl PlanDocument {
+    /// Puts together what was judged, target by target. Each target is there once; a reader refuses a document in which
+    /// one is there twice.
+    pub fn build(header: Header, judged: Vec<(TargetInfo, Guarded)>) -> Self {
+        let mut targets = Vec::with_capacity(judged.len());
+        let mut entries = Vec::new();
+        for (info, guarded) in judged {
+            targets.push(take(info, guarded, &mut entries));
+        }
+        targets.sort_by(|a, b| a.target.cmp(&b.target));
+        entries.sort_by(|a, b| a.order().cmp(&b.order()));
+        let mut document = Self { header, targets, entries, digest: String::new() };
+        document.digest = crate::jsonl::digest(&document);
+        document
+    }
+
     /// The section of a target.
     pub fn section(&self, target: &TargetId) -> Option<&TargetSection> {
         self.targets.iter().find(|section| section.target == *target)
@@ -109,6 +132,11 @@ impl PlanDocument {
     /// The actions of one state, in order.
     pub fn in_state<'a>(&'a self, state: impl Fn(&EntryState) -> bool + 'a) -> impl Iterator<Item = &'a Entry> {
         self.entries.iter().filter(move |entry| state(&entry.state))
+    }
+
+    /// True for a rollback: it was made from before-images, and no directory was read.
+    pub const fn is_undo(&self) -> bool {
+        self.header.directory.is_none()
     }
 
     /// How many actions are held.
@@ -131,5 +159,32 @@ impl PlanDocument {
     /// Trips by target, for summaries.
     pub fn trips(&self) -> BTreeMap<&TargetId, &[Trip]> {
         self.targets.iter().map(|section| (&section.target, section.trips.as_slice())).collect()
+    }
+}
+
+/// Takes a judged draft apart: its actions become entries, the rest a section.
+fn take(info: TargetInfo, guarded: Guarded, entries: &mut Vec<Entry>) -> TargetSection {
+    let Guarded { draft, limits, trips, mut states } = guarded;
+    let mut who = draft.who;
+    let mut entry = |lane, action: Action| Entry {
+        lane,
+        // An action without a state cannot come out of the guards; if it could, it would wait.
+        state: states.remove(&action.id).unwrap_or(EntryState::NeedsApproval),
+        who: who.remove(&action.id).unwrap_or_default(),
+        action,
+    };
+    entries.extend(draft.revoke.actions.iter().map(|action| entry(LaneKind::Revoke, action.to_steps())));
+    entries.extend(draft.stage.actions.into_iter().map(|action| entry(LaneKind::Stage, action)));
+    TargetSection {
+        target: draft.target,
+        kind: info.kind,
+        endpoint: info.endpoint,
+        fingerprint: info.fingerprint,
+        facts: draft.facts,
+        tally: draft.tally,
+        limits,
+        trips,
+        findings: draft.findings,
+        links: draft.links,
     }
 }

@@ -1,6 +1,6 @@
 //! What planning gives for one target: actions in two lanes, findings, and the facts that guards judge by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_contract::{AccessLevelId, Action, ActionId, GroupId, SiteId, TargetId};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ pub struct Draft {
     pub(crate) who: BTreeMap<ActionId, Who>,
     pub(crate) tally: Tally,
     pub(crate) facts: Facts,
+    /// Actions that take access from somebody whom the policy protects by name.
+    pub(crate) protected: BTreeSet<ActionId>,
+    /// It undoes a run (`inverse`), so it read no directory. `false` for everything that planning makes.
+    pub(crate) undo: bool,
 }
 
 impl Draft {

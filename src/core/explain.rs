@@ -48,6 +48,6 @@ pub struct LevelVerdict {
 }
 
 /// Explains one person.
-pub fn explain(_inputs: Inputs<'_>, _person: &PersonId) -> Explanation {
-    unimplemented!()
+pub fn explain(inputs: Inputs<'_>, person: &PersonId) -> Explanation {
+    crate::plan::explain_one(inputs, person)
 }

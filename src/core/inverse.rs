@@ -2,12 +2,20 @@
 //!
 //! It must never bring back somebody who is held out, and never touch a cardholder that changed since.
 
-use std::collections::BTreeMap;
+mod expect;
+mod touched;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use lockstep_contract::{Action, Cardholder, CardholderId, RunId, TargetInfo};
+use lockstep_contract::{
+    Action, ActionId, Cardholder, CardholderId, Reason, Reduction, RunId, Status, Step, Steps, Subject, TargetInfo,
+    Why, canonical_json, field, sha256_hex,
+};
 
-use crate::{Draft, Holds};
+use self::expect::expectation;
+use self::touched::{Touched, touched};
+use crate::{Code, Draft, Facts, Finding, Holds, Plan, Tally, Who};
 
 /// An action that was applied and verified, with its images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +46,154 @@ pub struct UndoInputs<'a> {
 }
 
 /// Plans the inverse. Everything is in the stage lane: undoing mostly gives access back.
-pub fn inverse(_inputs: UndoInputs<'_>) -> Draft {
-    unimplemented!()
+///
+/// Only what the run changed is put back, each part to what it was before the run first touched it.
+pub fn inverse(inputs: UndoInputs<'_>) -> Draft {
+    let mut draft = empty_draft(&inputs);
+    for touched in touched(inputs.done) {
+        match undo_one(&inputs, &touched, &mut draft.findings) {
+            Outcome::Action(action) => {
+                count(&action, &mut draft.tally);
+                draft.who.insert(action.id.clone(), who(&touched.last.after));
+                draft.stage.actions.push(*action);
+            }
+            Outcome::Left => draft.tally.undecided += 1,
+            Outcome::AsBefore => draft.tally.unchanged += 1,
+        }
+    }
+    draft.stage.actions.sort_by(|a, b| a.subject.cmp(&b.subject));
+    draft.findings.sort_by(|a, b| b.severity().cmp(&a.severity()).then_with(|| a.cmp(b)));
+    draft
 }
+
+enum Outcome {
+    Action(Box<Action>),
+    /// Nothing is done about it; a finding says why.
+    Left,
+    /// There is nothing to put back.
+    AsBefore,
+}
+
+fn empty_draft(inputs: &UndoInputs<'_>) -> Draft {
+    let active = |record: &&Cardholder| record.status == Status::Active;
+    Draft {
+        target: inputs.target.id.clone(),
+        revoke: Plan { actions: Vec::new() },
+        stage: Plan { actions: Vec::new() },
+        findings: Vec::new(),
+        links: Vec::new(),
+        who: BTreeMap::new(),
+        tally: Tally::default(),
+        facts: Facts {
+            cardholders: inputs.now_on_pacs.len() as u64,
+            managed: inputs.now_on_pacs.values().filter(active).count() as u64,
+            target_digest: sha256_hex(&canonical_json(inputs.now_on_pacs)),
+            ..Facts::default()
+        },
+        protected: BTreeSet::new(),
+        undo: true,
+    }
+}
+
+fn undo_one(inputs: &UndoInputs<'_>, touched: &Touched<'_>, findings: &mut Vec<Finding>) -> Outcome {
+    let id = &touched.last.after.id;
+    let name = subject_words(&touched.last.after);
+    let Some(now) = inputs.now_on_pacs.get(id) else {
+        let message = "The record is no longer on the PACS, so nothing of it is put back.";
+        findings.push(finding(
+            Code::ChangedSince,
+            name,
+            message,
+            "Check by hand whether the person needs a new record.",
+        ));
+        return Outcome::Left;
+    };
+    if now.digest() != touched.last.after.digest() {
+        let message = "The record was changed after the run, so nothing of it is put back.";
+        let help = "Compare the record with the report of the run, and put back by hand what is still wanted.";
+        findings.push(finding(Code::ChangedSince, name, message, help));
+        return Outcome::Left;
+    }
+    let mut steps = touched.steps_back(now, &name, findings);
+    let person = touched.last.action.person.as_ref();
+    let held = inputs.holds.on(person, Some(id), now.keys.iter().chain(touched.last.after.keys.iter()));
+    if held.is_some() && steps.iter().any(raises) {
+        // Whatever a run did before: who is out by name comes back only by name (S8).
+        steps.retain(|step| !raises(step));
+        let message = "This person is held out by name; no access is given back.";
+        findings.push(finding(
+            Code::OnHold,
+            name,
+            message,
+            "`lockstep reinstate` lifts the hold, when it is right to.",
+        ));
+        if steps.is_empty() {
+            return Outcome::Left;
+        }
+    }
+    match Steps::new(steps) {
+        Some(steps) => Outcome::Action(Box::new(action(inputs, touched, now, steps))),
+        None => Outcome::AsBefore,
+    }
+}
+
+const fn raises(step: &Step) -> bool {
+    match step {
+        Step::Reinstate | Step::Widen { .. } | Step::Grant { .. } | Step::Activate { .. } | Step::Provision { .. } => {
+            true
+        }
+        Step::Reduce(_) | Step::Amend { .. } => false,
+    }
+}
+
+fn action(inputs: &UndoInputs<'_>, touched: &Touched<'_>, now: &Cardholder, steps: Steps<Step>) -> Action {
+    let target = inputs.target.id.clone();
+    let subject = Subject::Existing(now.id.clone());
+    let why = Why { level: None, groups: Vec::new(), mapping: None, text: "puts back what the run changed".into() };
+    Action {
+        id: ActionId::of(inputs.run, &target, &subject, &steps),
+        target,
+        subject,
+        person: touched.last.action.person.clone(),
+        basis: Some(now.digest()),
+        expect: expectation(now, &steps),
+        steps,
+        because: Reason { situation: touched.last.action.because.situation, why: vec![why] },
+    }
+}
+
+fn count(action: &Action, tally: &mut Tally) {
+    let off = action.steps.iter().any(|step| matches!(step, Step::Reduce(Reduction::Suspend)));
+    if off { tally.disable += 1 } else { tally.change += 1 }
+}
+
+fn who(record: &Cardholder) -> Who {
+    let get = |name: &str| record.profile.get(name).filter(|value| !value.is_empty()).map(ToOwned::to_owned);
+    Who {
+        name: display_name(record),
+        employee_number: get(field::EMPLOYEE_NUMBER),
+        department: get(field::DEPARTMENT),
+        title: get(field::TITLE),
+        manager: get(field::MANAGER),
+    }
+}
+
+fn display_name(record: &Cardholder) -> String {
+    let get = |name: &str| record.profile.get(name).filter(|value| !value.is_empty());
+    match (get(field::DISPLAY_NAME), get(field::GIVEN_NAME), get(field::FAMILY_NAME)) {
+        (Some(name), _, _) | (None, Some(name), None) | (None, None, Some(name)) => name.to_owned(),
+        (None, Some(given), Some(family)) => format!("{given} {family}"),
+        (None, None, None) => record.id.to_string(),
+    }
+}
+
+fn subject_words(record: &Cardholder) -> String {
+    format!("{} (cardholder {})", display_name(record), record.id)
+}
+
+fn finding(code: Code, subject: String, message: &str, help: &str) -> Finding {
+    Finding { code, subject, message: message.to_owned(), help: Some(help.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests;

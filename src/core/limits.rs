@@ -96,6 +96,30 @@ impl Limits {
         ]
     }
 
+    /// The same limits, each that is outside its range moved to the nearest value inside. Guards judge by these, so that
+    /// not even limits that nobody checked can switch a guard off.
+    #[must_use]
+    pub fn clamped(&self) -> Self {
+        let mut out = self.clone();
+        let values = [
+            &mut out.reductions_per_run,
+            &mut out.reductions_percent,
+            &mut out.reductions_day_percent,
+            &mut out.reductions_week_percent,
+            &mut out.group_drop_percent,
+            &mut out.source_drop_percent,
+            &mut out.grants_per_run,
+            &mut out.grants_percent,
+            &mut out.unreadable_groups_percent,
+            &mut out.snapshot_age_minutes,
+            &mut out.plan_age_hours,
+        ];
+        for (value, (range, _)) in values.into_iter().zip(self.table()) {
+            *value = (*value).clamp(range.min, range.max);
+        }
+        out
+    }
+
     /// Every limit that is outside its range.
     pub fn check(&self) -> Vec<LimitError> {
         self.table()
@@ -103,5 +127,41 @@ impl Limits {
             .filter(|(range, value)| !(range.min..=range.max).contains(value))
             .map(|(range, found)| LimitError { name: range.name, found, min: range.min, max: range.max })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_in_range() {
+        assert!(Limits::default().check().is_empty());
+        assert_eq!(Limits::default().clamped(), Limits::default());
+    }
+
+    #[test]
+    fn every_limit_is_pulled_into_its_range_from_either_side() {
+        for wrong in [0, u32::MAX] {
+            let all = Limits {
+                reductions_per_run: wrong,
+                reductions_percent: wrong,
+                reductions_day_percent: wrong,
+                reductions_week_percent: wrong,
+                group_drop_percent: wrong,
+                source_drop_percent: wrong,
+                grants_per_run: wrong,
+                grants_percent: wrong,
+                unreadable_groups_percent: wrong,
+                snapshot_age_minutes: wrong,
+                plan_age_hours: wrong,
+            };
+            let clamped = all.clamped();
+            for (range, value) in clamped.table() {
+                let nearest = if wrong == 0 { range.min } else { range.max };
+                assert_eq!(value, nearest, "{}", range.name);
+            }
+            assert!(!all.check().is_empty() && clamped.check().is_empty());
+        }
     }
 }

@@ -55,7 +55,7 @@ fn differences(action: &Action, found: &Cardholder) -> Vec<Difference> {
     }
     levels(expect, found, &mut all);
     for (name, value) in expect.profile.iter() {
-        // A field that was cleared may be gone altogether; a field that was never known is no cleared field to write.
+        // A field that was cleared may be gone from the record altogether.
         let there = found.profile.get(name.as_str()).unwrap_or_default();
         if there != value {
             all.push(differs(format!("field {name}"), value, there));
@@ -83,10 +83,11 @@ fn levels(expect: &Expectation, found: &Cardholder, all: &mut Vec<Difference>) {
 /// work. A state that the connector does not know counts as working.
 fn credentials(expect: &Expectation, found: &Cardholder, all: &mut Vec<Difference>) {
     for (id, wanted) in &expect.credentials {
-        let there = found.credentials.iter().find(|credential| credential.id == *id).map(|credential| &credential.status);
+        let there =
+            found.credentials.iter().find(|credential| credential.id == *id).map(|credential| &credential.status);
         let fine = match (wanted, there) {
-            (CredentialStatus::Inactive(_), None | Some(CredentialStatus::Inactive(_))) => true,
-            (CredentialStatus::Active, Some(CredentialStatus::Active)) => true,
+            (CredentialStatus::Inactive(_), None | Some(CredentialStatus::Inactive(_)))
+            | (CredentialStatus::Active, Some(CredentialStatus::Active)) => true,
             (CredentialStatus::Other(wanted), Some(CredentialStatus::Other(there))) => wanted == there,
             (CredentialStatus::Inactive(_) | CredentialStatus::Active | CredentialStatus::Other(_), _) => false,
         };

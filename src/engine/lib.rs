@@ -6,13 +6,24 @@
 
 #![forbid(unsafe_code)]
 
+mod applying;
+mod fuse;
+mod judging;
+pub mod layers;
+mod lease;
 mod order;
+mod planning;
+mod reading;
+mod sending;
 mod store;
 
+pub use applying::{apply, settle};
+pub use fuse::fuse_ceiling;
 pub use order::{
     ActionReport, ApplyOrder, ApplyReport, Clock, Nobody, Observer, PlanOrder, Progress, RunError, TargetOrder,
     TargetReport,
 };
+pub use planning::{Planned, plan};
 pub use store::{
     Epoch, Fuse, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunKind, RunRecord, SpoolEntry, Store,
     StoreError,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockstep_contract::{ActionId, Cancel, Directory, DirectoryId, Fault, RunId, Subject, Target, TargetId, TargetReader};
+use lockstep_contract::{
+    ActionId, Cancel, Directory, DirectoryId, Fault, RunId, Subject, Target, TargetId, TargetReader,
+};
 use lockstep_core::{ActionState, Limits, PlanDocument, Policy, Refusal};
 use serde::{Deserialize, Serialize};
 

@@ -91,6 +91,9 @@ pub struct JournalEntry {
     pub detail: String,
     /// The record as it was read back.
     pub after: Option<Cardholder>,
+    /// How often it was intended, and so at most how often it was sent.
+    #[serde(default)]
+    pub sent: u32,
 }
 
 /// What kind of run.
@@ -137,6 +140,10 @@ pub struct Observation {
     pub levels: LevelCounts,
     /// Cardholders.
     pub cardholders: u64,
+    /// A guard objected to a drop in these counts. They are not compared with until they are accepted: otherwise a
+    /// drop that is planned twice would look normal the second time.
+    #[serde(default)]
+    pub disputed: bool,
 }
 
 /// The breaker below approval: a rolling count of reductions on one target. Knows nothing of plans.
@@ -146,7 +153,7 @@ pub struct Fuse {
     pub open_since: Option<Timestamp>,
     /// Why.
     pub reason: String,
-    /// Cardholders reduced within the last 24 hours.
+    /// Cardholders reduced within the last 24 hours, and since the last reset.
     pub reduced_day: u64,
 }
 
@@ -228,6 +235,8 @@ pub trait Store: Send + Sync {
     async fn server_mark(&self, system: &str) -> Result<Option<ServerMark>, StoreError>;
     /// The fuse of a target.
     async fn fuse(&self, target: &TargetId, now: Timestamp) -> Result<Fuse, StoreError>;
+    /// One run.
+    async fn run(&self, run: RunId) -> Result<Option<RunRecord>, StoreError>;
     /// The last runs, newest first.
     async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError>;
     /// Everything intended and not settled, in the order of intent.
@@ -247,10 +256,14 @@ pub trait Store: Send + Sync {
         observation: &Observation,
         now: Timestamp,
     ) -> Result<(), StoreError>;
+    /// The disputed counts of a target are believed from now on: what they showed was approved by name.
+    async fn accept(&self, epoch: Epoch, target: &TargetId, now: Timestamp) -> Result<(), StoreError>;
     /// Remembers which server answered.
     async fn mark_server(&self, epoch: Epoch, system: &str, mark: &ServerMark) -> Result<(), StoreError>;
-    /// Remembers a run.
+    /// Remembers a run. A run begins once.
     async fn begin(&self, epoch: Epoch, run: &RunRecord) -> Result<(), StoreError>;
+    /// Remembers the digest of a run's plan.
+    async fn set_plan(&self, epoch: Epoch, run: RunId, digest: &str) -> Result<(), StoreError>;
     /// Moves a run on.
     async fn advance(
         &self,

@@ -1,1 +1,24 @@
-//! The engine's store in SQLite: journal, links, holds, history.
+//! What the engine needs remembered, on disk: journal, links, holds, history, in one SQLite file; and the two things
+//! that an emergency works with when that file cannot be had: the roster and the spool.
+//!
+//! Nothing here decides anything about people, and nothing here is ever made anew because it could not be read.
+
+#![forbid(unsafe_code)]
+
+mod db;
+mod event;
+mod files;
+mod logic;
+mod memory;
+mod roster;
+mod schema;
+mod spool;
+mod sqlite;
+mod tables;
+mod verify;
+mod writer;
+
+pub use memory::MemoryStore;
+pub use roster::{Roster, RosterEntry, RosterError};
+pub use spool::{Spool, SpoolError, SpoolFile, read_all, set_aside};
+pub use sqlite::SqliteStore;

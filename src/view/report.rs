@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use lockstep_contract::TargetId;
-use lockstep_core::{Finding, Overrule, PlanDocument, Severity, TargetSection, Trip};
+use lockstep_core::{Code, EntryState, Finding, LinkProposal, Overrule, PlanDocument, Severity, Trip};
 
 use crate::escape::{cell, number, short_digest};
-use crate::html::{STYLE, minute, policy};
+use crate::html::{STYLE, minute, policy, sentence};
 use crate::row::{Category, Row, rows, situation_label};
 use crate::text::summary_line;
 
@@ -26,12 +26,17 @@ struct ReportPage<'d> {
     summary: String,
     tiles: [Tile; 6],
     high: bool,
+    introductions: Vec<Guard<'d>>,
     guards: Vec<Guard<'d>>,
     groups: Vec<Group<'d>>,
     decisions: Vec<Note<'d>>,
     notes: Vec<Note<'d>>,
     notes_left: usize,
-    waiting: usize,
+    matches: Vec<Match<'d>>,
+    matches_total: usize,
+    waiting: String,
+    waiting_any: bool,
+    waiting_is_one: bool,
 }
 
 struct Tile {
@@ -58,6 +63,11 @@ struct Note<'d> {
     finding: &'d Finding,
 }
 
+struct Match<'d> {
+    target: &'d TargetId,
+    link: &'d LinkProposal,
+}
+
 /// The report as one HTML file.
 ///
 /// # Panics
@@ -72,6 +82,8 @@ pub fn report_html(plan: &PlanDocument) -> String {
         .partition(|note| note.finding.severity() == Severity::Hold);
     let notes_left = notes.len().saturating_sub(NOTES_MAX);
     notes.truncate(NOTES_MAX);
+    let (introductions, guards) = guards(plan).into_iter().partition(|guard| waits_as_a_whole(guard.trip));
+    let waiting = plan.in_state(|state| matches!(state, EntryState::NeedsApproval)).count();
     ReportPage {
         style: STYLE,
         policy: policy(),
@@ -82,15 +94,29 @@ pub fn report_html(plan: &PlanDocument) -> String {
         summary: summary_line(plan),
         tiles: tiles(plan),
         high,
-        guards: guards(plan),
-        waiting: plan.in_state(|state| matches!(state, lockstep_core::EntryState::NeedsApproval)).count(),
+        introductions,
+        guards,
+        waiting: count(waiting),
+        waiting_any: waiting > 0,
+        waiting_is_one: waiting == 1,
         groups: groups(all),
         decisions,
         notes,
         notes_left,
+        matches: matches(plan).take(NOTES_MAX).collect(),
+        matches_total: plan.targets.iter().map(|section| section.links.len()).sum(),
     }
     .render()
     .expect("a compiled template writes to memory")
+}
+
+fn matches(plan: &PlanDocument) -> impl Iterator<Item = Match<'_>> {
+    plan.targets.iter().flat_map(|section| section.links.iter().map(|link| Match { target: &section.target, link }))
+}
+
+/// A count with its thousands apart.
+fn count(n: usize) -> String {
+    number(n as u64)
 }
 
 fn tiles(plan: &PlanDocument) -> [Tile; 6] {
@@ -108,29 +134,29 @@ fn tiles(plan: &PlanDocument) -> [Tile; 6] {
 
 fn guards(plan: &PlanDocument) -> Vec<Guard<'_>> {
     let names: BTreeMap<_, _> = plan.entries.iter().map(|entry| (&entry.action.id, entry.who.name.as_str())).collect();
-    let guard = |section: &'_ TargetSection, trip: &Trip| -> (Vec<String>, &'static str) {
+    let people = |trip: &Trip| -> Vec<String> {
         let mut people: Vec<String> =
             trip.holds.iter().filter_map(|id| names.get(id)).map(|name| (*name).to_owned()).collect();
         people.sort();
-        let _ = section;
-        (people, overrule_words(trip.overrule))
+        people
     };
-    plan.targets
-        .iter()
-        .flat_map(|section| {
-            section.trips.iter().map(move |trip| {
-                let (people, overrule) = guard(section, trip);
-                Guard { target: &section.target, trip, people, overrule }
-            })
-        })
+    let sections =
+        plan.targets.iter().flat_map(|section| section.trips.iter().map(move |trip| (&section.target, trip)));
+    sections
+        .map(|(target, trip)| Guard { target, trip, people: people(trip), overrule: overrule_words(trip.overrule) })
         .collect()
+}
+
+/// True for a guard that holds no action and makes the whole plan wait for one person instead.
+pub(crate) fn waits_as_a_whole(trip: &Trip) -> bool {
+    matches!(trip.code, Code::FirstRun | Code::PolicyChanged)
 }
 
 /// What lets a held action through.
 pub(crate) const fn overrule_words(overrule: Overrule) -> &'static str {
     match overrule {
-        Overrule::OnePerson => "one named person may let these through",
-        Overrule::TwoPersons => "two different named persons may let these through",
+        Overrule::OnePerson => "one named person may let these through, naming each",
+        Overrule::TwoPersons => "two different named persons may let these through, each naming them",
         Overrule::Nobody => "nobody may let these through; the cause must be mended first",
     }
 }

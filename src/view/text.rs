@@ -1,9 +1,10 @@
 //! A plan for a terminal: who, what, why, then one summary line.
 
-use lockstep_core::{PlanDocument, Severity};
+use lockstep_contract::TargetId;
+use lockstep_core::{PlanDocument, Severity, Trip};
 
 use crate::escape::{number, short_digest, terminal};
-use crate::report::overrule_words;
+use crate::report::{overrule_words, waits_as_a_whole};
 use crate::row::{Row, rows};
 use crate::table::{Align, Table};
 
@@ -108,28 +109,33 @@ fn phrase(row: &Row<'_>) -> String {
 }
 
 fn trips(plan: &PlanDocument, paint: Paint) -> Vec<String> {
-    let mut lines = Vec::new();
-    for section in &plan.targets {
-        for trip in &section.trips {
-            let head =
-                format!("! {} {} on {}: {}", trip.code, trip.code.title(), section.target, terminal(&trip.subject));
-            lines.push(paint.paint(33, &head));
-            let setting = trip.setting.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-            lines.push(format!(
-                "    measured {}; allowed {}{setting}",
-                terminal(&trip.measured),
-                terminal(&trip.allowed)
-            ));
-            if let Some(common) = &trip.common {
-                lines.push(format!("    in common: {}", terminal(common)));
-            }
-            lines.push(format!(
-                "    holds {} of this plan's actions; {}",
-                number(trip.holds.len() as u64),
-                overrule_words(trip.overrule)
-            ));
-        }
+    let all = plan.targets.iter().flat_map(|section| section.trips.iter().map(move |trip| (&section.target, trip)));
+    all.flat_map(|(target, trip)| trip_lines(target, trip, paint)).collect()
+}
+
+fn trip_lines(target: &TargetId, trip: &Trip, paint: Paint) -> Vec<String> {
+    let subject =
+        if trip.subject == target.as_str() { String::new() } else { format!(": {}", terminal(&trip.subject)) };
+    let head = format!("! {} {} on {target}{subject}", trip.code, trip.code.title());
+    let setting = trip.setting.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let mut lines = vec![
+        paint.paint(33, &head),
+        format!("    measured {}; allowed {}{setting}", terminal(&trip.measured), terminal(&trip.allowed)),
+    ];
+    if let Some(common) = &trip.common {
+        lines.push(format!("    in common: {}", terminal(common)));
     }
+    lines.push(if waits_as_a_whole(trip) {
+        "    the whole plan waits for one named person".to_owned()
+    } else if trip.holds.is_empty() {
+        "    holds no action of this plan".to_owned()
+    } else {
+        format!(
+            "    holds {} of this plan's actions; {}",
+            number(trip.holds.len() as u64),
+            overrule_words(trip.overrule)
+        )
+    });
     lines
 }
 

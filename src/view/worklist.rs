@@ -2,10 +2,10 @@
 //! and white, with boxes to tick.
 
 use askama::Template;
-use lockstep_core::PlanDocument;
+use lockstep_core::{EntryState, PlanDocument};
 
 use crate::escape::short_digest;
-use crate::html::{STYLE, minute, policy};
+use crate::html::{STYLE, minute, policy, sentence};
 use crate::row::{Row, rows};
 
 #[derive(Template)]
@@ -26,11 +26,13 @@ struct Sheet<'d> {
 
 struct Item<'d> {
     row: Row<'d>,
+    /// It is not agreed to yet.
+    waits: bool,
     clicks: Vec<String>,
 }
 
 /// The worklist of a plan: what takes access away first, sheet by sheet for each target. Held actions are left out,
-/// since nobody has agreed to them.
+/// since nobody has agreed to them; what waits for an approval says so.
 ///
 /// # Panics
 /// Never: the template is compiled in and writes to memory.
@@ -47,7 +49,7 @@ pub fn worklist_html(plan: &PlanDocument) -> String {
             rows: all
                 .iter()
                 .filter(|row| row.entry.action.target == section.target)
-                .map(|row| Item { row: row.clone(), clicks: clicks(row) })
+                .map(|row| Item { row: row.clone(), waits: waits(row), clicks: clicks(row) })
                 .collect(),
         })
         .filter(|sheet| !sheet.rows.is_empty())
@@ -63,6 +65,10 @@ pub fn worklist_html(plan: &PlanDocument) -> String {
     .expect("a compiled template writes to memory")
 }
 
+fn waits(row: &Row<'_>) -> bool {
+    matches!(row.entry.state, EntryState::NeedsApproval)
+}
+
 /// What to do by hand, in the order that cuts access first.
 fn clicks(row: &Row<'_>) -> Vec<String> {
     let mut clicks = vec![format!("Open cardholder {}", row.subject())];
@@ -71,9 +77,4 @@ fn clicks(row: &Row<'_>) -> Vec<String> {
     clicks.extend(row.gains.iter().map(|gain| format!("Add access level “{}”", gain.level)));
     clicks.push("Save, open the record again, and check that it shows all of this".into());
     clicks
-}
-
-fn sentence(phrase: &str) -> String {
-    let mut chars = phrase.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -1,1 +1,9 @@
 //! Starts real servers on loopback for tests.
+
+pub mod certificates;
+pub mod ldif;
+mod process;
+pub mod proxy;
+pub mod samba;
+pub mod scim;
+pub mod slapd;

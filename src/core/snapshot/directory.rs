@@ -180,8 +180,9 @@ impl DirectorySnapshot {
         self.group_numbers.get(group).copied()
     }
 
-    pub(crate) fn group_by_number(&self, number: u32) -> Option<GroupView<'_>> {
-        self.groups.get(number as usize).map(|row| GroupView { row })
+    /// How many groups were asked about.
+    pub(crate) fn group_count(&self) -> usize {
+        self.groups.len()
     }
 
     pub(crate) fn set_members(&self, set: u32) -> impl Iterator<Item = u32> + Clone + '_ {
@@ -248,10 +249,6 @@ impl<'a> PersonRef<'a> {
             profile: self.profile(),
             standing: self.standing(),
         }
-    }
-
-    pub(crate) const fn is_active(self) -> bool {
-        matches!(self.row.standing, Kind::Active)
     }
 
     /// The number of the set of groups; people with the same groups have the same number.

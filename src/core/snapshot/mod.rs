@@ -26,6 +26,7 @@ pub use target_builder::TargetBuilder;
 
 pub(crate) use record::KeyRef;
 pub(crate) use table::hash_of;
+pub(crate) use target::State;
 
 /// A finished SHA-256 in hex.
 fn hex(hasher: sha2::Sha256) -> String {

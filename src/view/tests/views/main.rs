@@ -2,6 +2,8 @@
 
 mod sample;
 
+use lockstep_contract::{CardholderId, CorrelationKey, CorrelationKeys, KeyKind, PersonId};
+use lockstep_core::{Code, LinkProposal, Overrule, Trip};
 use lockstep_view::{Paint, plan_text, report_csv, report_html, summary_line, worklist_html};
 
 /// A page must not be able to call anywhere or run anything, whatever a name holds.
@@ -54,6 +56,62 @@ fn report_html_is_inert_and_complete() {
         html.contains("&#60;script&#62;") || html.contains("&lt;script&gt;"),
         "a name with markup is shown as text"
     );
+}
+
+#[test]
+fn what_makes_the_whole_plan_wait_is_not_told_as_an_accident() {
+    let mut plan = sample::plan();
+    let waits = Trip {
+        code: Code::FirstRun,
+        measured: "no run was applied to this target yet".into(),
+        common: None,
+        holds: Vec::new(),
+        overrule: Overrule::OnePerson,
+        ..plan.targets[0].trips[0].clone()
+    };
+    plan.targets[0].trips = vec![waits];
+    let html = report_html(&plan);
+    assert!(html.contains("First run: the whole plan waits") && !html.contains("Held by guards"), "{html}");
+    assert!(html.contains("No run was applied to this target yet. Nothing of it runs before"));
+    let text = plan_text(&plan, Paint::Plain, 20);
+    assert!(text.contains("the whole plan waits for one named person") && !text.contains("holds 0"), "{text}");
+}
+
+#[test]
+fn the_command_in_the_report_can_be_copied_and_works() {
+    let plan = sample::plan();
+    assert!(report_html(&plan).contains(&format!("lockstep approve {} --by", plan.header.run)));
+}
+
+#[test]
+fn whoever_is_matched_for_the_first_time_is_shown() {
+    let mut plan = sample::plan();
+    let key = CorrelationKey::new(KeyKind::Employee, "10484").expect("key");
+    plan.targets[0].links = vec![LinkProposal {
+        person: PersonId::new("person-4").expect("id"),
+        cardholder: CardholderId::new("5877").expect("id"),
+        keys: CorrelationKeys::from_iter([key.clone()]),
+        key,
+    }];
+    let html = report_html(&plan);
+    for needed in ["Matched for the first time", "employee:10484", "5877", "person-4"] {
+        assert!(html.contains(needed), "the report should show {needed}");
+    }
+}
+
+#[test]
+fn a_rollback_says_that_it_is_one() {
+    let mut plan = sample::plan();
+    plan.header.directory = None;
+    let html = report_html(&plan);
+    assert!(html.contains("to undo what an earlier run did") && !html.contains("People read"));
+}
+
+#[test]
+fn the_worklist_marks_what_nobody_has_agreed_to_yet() {
+    let html = worklist_html(&sample::plan());
+    let marks = html.matches("only after approval").count();
+    assert_eq!(marks, 2, "the joiner and the mover; the leaver and the renamed run by themselves");
 }
 
 #[test]

@@ -1,0 +1,170 @@
+//! All files together, read and checked: one feed, or a complaint. This module must not know the connector contract's
+//! calls.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::columns::{self, Columns};
+use crate::config::{Config, Format};
+use crate::decode::decode;
+use crate::groups::{self, Groups};
+use crate::ldif::{self, Entry};
+use crate::people::{self, People};
+use crate::source::{Complaint, SourceFile, Stamp, read};
+use crate::standing::Rules;
+use crate::table::{self, Row, Table};
+
+/// The files of a feed, and the rules to read them by.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    pub(crate) people: Vec<SourceFile>,
+    pub(crate) groups: Option<SourceFile>,
+    pub(crate) zone: TimeZone,
+}
+
+/// What the files say.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) people: People,
+    /// A groups file that cannot be believed makes every group unreadable, and leaves the people alone.
+    pub(crate) groups: Result<Groups, Complaint>,
+    /// Which versions of the files were read; `None` for one that could not be.
+    pub(crate) stamps: Vec<(PathBuf, Option<Stamp>)>,
+}
+
+/// Reads all files.
+///
+/// # Errors
+/// When the people files cannot be read or believed.
+pub(crate) fn load(plan: &Plan, now: Timestamp) -> Result<Feed, Complaint> {
+    let mut stamps = Vec::new();
+    let mut tables: Vec<(Table, Columns)> = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
+    for file in &plan.people {
+        let (text, stamp) = text(plan, file, now)?;
+        stamps.push((file.path.clone(), Some(stamp)));
+        let table = match format(plan, file) {
+            Format::Csv => table::parse(&file.name, &text, plan.config.delimiter, plan.config.trailer.as_deref())?,
+            Format::Ldif => {
+                let (found, aside) = ldif::parse(&file.name, &text)?;
+                let table = table_of(&file.name, &found, aside);
+                entries.extend(found);
+                table
+            }
+        };
+        let columns = columns::resolve(&table, &plan.config)?;
+        tables.push((table, columns));
+    }
+    check_counts(plan, tables.iter().map(|(table, _)| table.len()).sum())?;
+    let people = people::collect(&tables, &Rules::new(&plan.config, plan.zone.clone(), now));
+    let mut groups = Ok(groups::from_entries(&entries, &people));
+    if let Some(file) = &plan.groups {
+        let read = text(plan, file, now);
+        stamps.push((file.path.clone(), read.as_ref().ok().map(|(_, stamp)| *stamp)));
+        let of_file = read.and_then(|(text, _)| groups_of(plan, file, &text, &people));
+        groups = groups.and_then(|mut all| {
+            all.extend(of_file?);
+            Ok(all)
+        });
+    }
+    if let Ok(all) = &mut groups {
+        all.declare_empty(&plan.config.empty_groups);
+    }
+    Ok(Feed { people, groups, stamps })
+}
+
+fn text(plan: &Plan, file: &SourceFile, now: Timestamp) -> Result<(String, Stamp), Complaint> {
+    let (bytes, stamp) = read(&file.path)?;
+    stamp.check_age(&file.path, plan.config.max_age_hours.map(std::num::NonZeroU32::get), now)?;
+    let text =
+        decode(&bytes, plan.config.encoding).map_err(|why| Complaint::broken(format!("{}: {why}", file.name)))?;
+    Ok((text, stamp))
+}
+
+fn format(plan: &Plan, file: &SourceFile) -> Format {
+    let ending = file.path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
+    let is_ldif = ending.is_some_and(|ending| ending == "ldif" || ending == "ldf");
+    plan.config.format.unwrap_or(if is_ldif { Format::Ldif } else { Format::Csv })
+}
+
+fn groups_of(plan: &Plan, file: &SourceFile, text: &str, people: &People) -> Result<Groups, Complaint> {
+    match format(plan, file) {
+        Format::Csv => {
+            let table = table::parse(&file.name, text, plan.config.delimiter, plan.config.trailer.as_deref())?;
+            groups::from_table(&table, &plan.config, people)
+        }
+        Format::Ldif => {
+            let (entries, aside) = ldif::parse(&file.name, text)?;
+            match aside.first() {
+                Some((place, why)) => Err(Complaint::broken(format!("{place}: {why}"))),
+                None => Ok(groups::from_entries(&entries, people)),
+            }
+        }
+    }
+}
+
+/// The people among the entries, as rows: a column for each attribute, with its first value.
+fn table_of(file: &str, entries: &[Entry], aside: Vec<(String, String)>) -> Table {
+    let is_person =
+        |entry: &&Entry| entry.is_a(&["inetOrgPerson", "organizationalPerson", "person", "user", "posixAccount"]);
+    let people: Vec<&Entry> = entries.iter().filter(is_person).filter(|entry| !groups::is_group(entry)).collect();
+    let names = people.iter().flat_map(|entry| entry.attributes.keys().cloned());
+    let headers: Vec<String> = names.collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    let row = |entry: &&Entry| Row {
+        line: entry.line,
+        cells: headers.iter().map(|name| entry.all(name).first().cloned().unwrap_or_default()).collect(),
+        entry: Some(ldif::comparable(&entry.dn)),
+    };
+    let rows = people.iter().map(row).collect();
+    Table { file: file.to_owned(), rows, headers, ragged: aside }
+}
+
+/// An export that holds nobody, or fewer than it must, is a failed export.
+fn check_counts(plan: &Plan, found: u64) -> Result<(), Complaint> {
+    let names: Vec<&str> = plan.people.iter().map(|file| file.name.as_str()).collect();
+    let names = names.join(", ");
+    if let Some(expected) = plan.config.expected_rows.filter(|expected| *expected != found) {
+        return Err(Complaint::broken(format!("{names}: {found} people, and `expected_rows` says {expected}")));
+    }
+    if let Some(least) = plan.config.min_rows.filter(|least| found < *least) {
+        return Err(Complaint::broken(format!("{names}: {found} people, and `min_rows` says at least {least}"))
+            .with_help("find out why the export is so short"));
+    }
+    if found == 0 && plan.config.expected_rows.is_none() {
+        return Err(Complaint::broken(format!("{names}: there is nobody in it, and that is not believed"))
+            .with_help("find out why the export is empty; `expected_rows = 0` says that it should be"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crate::config::{Config, Delimiter, Encoding, Files, MembersBy, StatusWords};
+
+    /// Settings as they are when only the people file is named.
+    pub(crate) fn config() -> Config {
+        Config {
+            people: Files::One("people.csv".into()),
+            groups: None,
+            format: None,
+            delimiter: Delimiter::Auto,
+            encoding: Encoding::Utf8,
+            columns: std::collections::BTreeMap::new(),
+            status: StatusWords::default(),
+            listed_means_active: false,
+            date_formats: vec!["%Y-%m-%d".to_owned()],
+            time_zone: None,
+            authoritative: true,
+            members_by: MembersBy::Id,
+            empty_groups: Vec::new(),
+            expected_rows: None,
+            min_rows: None,
+            trailer: None,
+            max_age_hours: None,
+            page_size: 500.try_into().expect("not zero"),
+        }
+    }
+}

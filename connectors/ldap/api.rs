@@ -1,0 +1,434 @@
+//! Connections and searches: the only place that speaks LDAP. A search is an answer only when the server ended it with
+//! success and referred to nobody else; anything less is a fault, and what arrived is dropped.
+//!
+//! The paging loop is our own: every page's result code, control and references are looked at.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ldap3::controls::{Control, PagedResults, RawControl};
+use ldap3::{LdapConnAsync, LdapConnSettings, Scope, StdStream};
+use lockstep_contract::{Cx, Fault, FaultKind, Secret};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::dn::Name;
+use crate::entry::{Entry, constructed, primitive};
+use crate::faults::{About, bind_failed, broken, search_failed};
+
+/// Paged results (RFC 2696).
+const PAGED: &str = "1.2.840.113556.1.4.319";
+/// Deleted objects are answered, too (Active Directory).
+const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
+/// Names carry the GUID of what they name (Active Directory).
+const EXTENDED_NAMES: &str = "1.2.840.113556.1.4.529";
+/// More pages than any directory has.
+const PAGES_MAX: u32 = 1_000_000;
+/// How long making a connection may take, if the caller's budget allows more.
+const CONNECT_MAX: Duration = Duration::from_secs(15);
+
+/// One call of the engine: whose budget it is, and for which directory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    cx: &'a Cx,
+    system: &'a str,
+    until: Instant,
+}
+
+impl<'a> Call<'a> {
+    /// Starts the clock. The time ends a little before the budget of the engine, to say why.
+    pub(crate) fn new(cx: &'a Cx, system: &'a str) -> Self {
+        Self { cx, system, until: Instant::now() + cx.budget.mul_f32(0.95) }
+    }
+
+    /// For faults about this operation.
+    pub(crate) const fn about(&self, operation: &'a str) -> About<'a> {
+        About { system: self.system, operation }
+    }
+
+    /// Runs one request within the budget.
+    async fn within<T>(&self, about: About<'_>, request: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        self.cx.check(about.system, about.operation)?;
+        tokio::time::timeout_at(self.until, request).await.unwrap_or_else(|_| {
+            Err(about.fault(FaultKind::Unreachable, format!("no answer within {:?}", self.cx.budget)))
+        })
+    }
+}
+
+/// Where to connect and as whom. Made once, at `open`.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) starttls: bool,
+    pub(crate) connect_to: Option<String>,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+}
+
+impl Server {
+    /// Connects, checks the certificate and logs in. Runs in a task of its own: the client library panics on some
+    /// malformed answers, and that must end a connection, not the program.
+    pub(crate) async fn connect(self: &Arc<Self>, call: &Call<'_>) -> Result<Session, Fault> {
+        let about = call.about("connect");
+        let mut tasks = JoinSet::new();
+        let (server, system) = (Arc::clone(self), about.system.to_owned());
+        let time = CONNECT_MAX.min(call.until.saturating_duration_since(Instant::now()));
+        tasks.spawn(async move { server.open_session(&system, time).await });
+        call.within(about, async {
+            match tasks.join_next().await {
+                Some(Ok(session)) => session,
+                Some(Err(_)) | None => Err(about.protocol("the server's answer to the log-in is malformed")),
+            }
+        })
+        .await
+    }
+
+    async fn open_session(&self, system: &str, time: Duration) -> Result<Session, Fault> {
+        let about = About { system, operation: "connect" };
+        let mut settings = LdapConnSettings::new()
+            .set_conn_timeout(time)
+            .set_config(Arc::clone(&self.tls))
+            .set_starttls(self.starttls);
+        if let Some(address) = &self.connect_to {
+            settings = settings.set_std_stream(self.stream_to(about, address, time).await?);
+        }
+        let (connection, mut ldap) =
+            LdapConnAsync::with_settings(settings, &self.url).await.map_err(|error| broken(about, &error))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.drive().await {
+                tracing::debug!("LDAP connection ended: {error}");
+            }
+        });
+        let about = About { system, operation: "log in" };
+        let answer = ldap.with_timeout(time).simple_bind(&self.user, self.password.expose()).await;
+        let result = answer.map_err(|error| broken(about, &error))?;
+        if result.rc != 0 {
+            return Err(bind_failed(about, result.rc, &result.text));
+        }
+        Ok(Session { ldap })
+    }
+
+    async fn stream_to(&self, about: About<'_>, address: &str, time: Duration) -> Result<StdStream, Fault> {
+        let failed = |error: std::io::Error| {
+            about.fault(FaultKind::Unreachable, format!("the connection to {} failed: {error}", shown(address)))
+        };
+        let stream = tokio::time::timeout(time, tokio::net::TcpStream::connect(address))
+            .await
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+            .map_err(failed)?;
+        stream.into_std().map(StdStream::Tcp).map_err(failed)
+    }
+}
+
+/// What to search.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Search {
+    pub(crate) base: String,
+    pub(crate) base_only: bool,
+    pub(crate) filter: String,
+    pub(crate) attributes: Vec<String>,
+    /// Names are to carry the GUID.
+    pub(crate) extended_names: bool,
+    /// Tombstones are to be answered.
+    pub(crate) deleted: bool,
+    /// References to places below these are expected.
+    pub(crate) elsewhere: Arc<[Name]>,
+}
+
+impl Search {
+    /// One entry by its name.
+    pub(crate) fn entry(base: impl Into<String>, attributes: Vec<String>) -> Self {
+        Self { base: base.into(), base_only: true, filter: "(objectClass=*)".to_owned(), attributes, ..Self::default() }
+    }
+
+    fn controls(&self) -> Vec<RawControl> {
+        let mut controls = Vec::new();
+        if self.extended_names {
+            // SEQUENCE { INTEGER 1 }: GUIDs in text.
+            let value = Some(vec![0x30, 0x03, 0x02, 0x01, 0x01]);
+            controls.push(RawControl { ctype: EXTENDED_NAMES.to_owned(), crit: true, val: value });
+        }
+        if self.deleted {
+            controls.push(RawControl { ctype: SHOW_DELETED.to_owned(), crit: true, val: None });
+        }
+        controls
+    }
+}
+
+/// How a search ended, and what came before the end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) code: u32,
+    /// The nearest entry above that is there, when the base is not.
+    pub(crate) matched: String,
+    pub(crate) text: String,
+    controls: Vec<Control>,
+    references: Vec<String>,
+}
+
+/// A connection that is logged in.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    ldap: ldap3::Ldap,
+}
+
+impl Session {
+    /// This connection, unless it is known to be gone.
+    pub(crate) fn if_open(mut self) -> Option<Self> {
+        if self.ldap.is_closed() { None } else { Some(self) }
+    }
+
+    /// Sends a search and takes everything until the server ends it, whatever the code. A connection that breaks first is
+    /// a fault.
+    pub(crate) async fn ask(&self, call: &Call<'_>, operation: &str, search: &Search) -> Result<Answer, Fault> {
+        let about = About { system: call.system, operation };
+        call.within(about, self.ask_now(about, search, search.controls())).await
+    }
+
+    async fn ask_now(&self, about: About<'_>, search: &Search, controls: Vec<RawControl>) -> Result<Answer, Fault> {
+        let mut ldap = self.ldap.clone();
+        if !controls.is_empty() {
+            ldap.with_controls(controls);
+        }
+        let scope = if search.base_only { Scope::Base } else { Scope::Subtree };
+        let attributes = if search.attributes.is_empty() { vec!["1.1".to_owned()] } else { search.attributes.clone() };
+        let mut stream = ldap
+            .streaming_search(&search.base, scope, &search.filter, attributes)
+            .await
+            .map_err(|error| broken(about, &error))?;
+        let (mut entries, mut references) = (Vec::new(), Vec::new());
+        while let Some(item) = stream.next().await.map_err(|error| broken(about, &error))? {
+            if item.is_ref() {
+                let malformed = || about.protocol("a reference of the server is malformed");
+                references.extend(uris(item.0).ok_or_else(malformed)?);
+            } else if !item.is_intermediate() {
+                let entry = Entry::from_ber(item.0);
+                entries.push(entry.ok_or_else(|| about.protocol("an entry of the answer is malformed"))?);
+            }
+        }
+        // Only now, after the stream said that it ended, is this the server's own result and not an older one.
+        let result = stream.finish().await;
+        references.extend(result.refs);
+        Ok(Answer {
+            entries,
+            code: result.rc,
+            matched: result.matched,
+            text: result.text,
+            controls: result.ctrls,
+            references,
+        })
+    }
+
+    /// A search whose answer fits in one piece, complete or a fault.
+    pub(crate) async fn all(&self, call: &Call<'_>, operation: &str, search: &Search) -> Result<Vec<Entry>, Fault> {
+        let about = About { system: call.system, operation };
+        let answer = self.ask(call, operation, search).await?;
+        complete(about, search, &answer)?;
+        Ok(answer.entries)
+    }
+
+    /// One entry by its name: `None` when the server says positively that there is none to be seen.
+    pub(crate) async fn entry(&self, call: &Call<'_>, operation: &str, search: &Search) -> Result<Sight, Fault> {
+        let about = About { system: call.system, operation };
+        let mut answer = self.ask(call, operation, search).await?;
+        match (answer.code, answer.entries.len()) {
+            (0, 1) => {
+                complete(about, search, &answer)?;
+                Ok(answer.entries.pop().map_or(Sight::Hidden, Sight::Seen))
+            }
+            // No such object; the name above that the server shows tells truly absent from hidden.
+            (32, 0) => Ok(Sight::Absent { matched: Name::parse(&answer.matched) }),
+            (0 | 50, 0) => Ok(Sight::Hidden),
+            (0, _) => Err(about.protocol("several entries have one name")),
+            (code, _) => Err(search_failed(about, code, &answer.text)),
+        }
+    }
+}
+
+/// What was seen of one entry.
+#[derive(Debug)]
+pub(crate) enum Sight {
+    /// It is there.
+    Seen(Entry),
+    /// There is no such object. With the nearest name above it that the server shows, if it shows one.
+    Absent {
+        /// The nearest name above.
+        matched: Option<Name>,
+    },
+    /// Nothing was shown, and that says nothing.
+    Hidden,
+}
+
+/// Reads a long answer page by page on one connection.
+#[derive(Debug)]
+pub(crate) struct Pager {
+    session: Session,
+    search: Search,
+    size: u32,
+    cookie: Vec<u8>,
+    seen: HashSet<u64>,
+    hasher: RandomState,
+    pages: u32,
+    ended: bool,
+}
+
+impl Pager {
+    /// At the first page.
+    pub(crate) fn new(session: Session, search: Search, size: u32) -> Self {
+        let (seen, hasher) = (HashSet::new(), RandomState::new());
+        Self { session, search, size, cookie: Vec::new(), seen, hasher, pages: 0, ended: false }
+    }
+
+    /// True after the last page.
+    pub(crate) const fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The connection, when the last page has been read.
+    pub(crate) fn into_session(self) -> Session {
+        self.session
+    }
+
+    /// The connection. Other searches without pages may run on it in between.
+    pub(crate) const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The next page, whole, or a fault. After a fault the read is over: a cookie is not good for a second try.
+    pub(crate) async fn next(&mut self, call: &Call<'_>, operation: &str) -> Result<Vec<Entry>, Fault> {
+        self.pages += 1;
+        let operation = format!("{operation}, page {}", self.pages);
+        let about = About { system: call.system, operation: &operation };
+        let mut controls = self.search.controls();
+        let size = i32::try_from(self.size).unwrap_or(i32::MAX);
+        let paged: RawControl = PagedResults { size, cookie: std::mem::take(&mut self.cookie) }.into();
+        controls.push(RawControl { crit: true, ..paged });
+        let answer = call.within(about, self.session.ask_now(about, &self.search, controls)).await?;
+        complete(about, &self.search, &answer)?;
+        let malformed = || about.protocol("the server does not say whether there are more pages");
+        let cookie = page_cookie(&answer.controls).ok_or_else(malformed)?;
+        if cookie.is_empty() {
+            self.ended = true;
+        } else if !self.seen.insert(self.hasher.hash_one(&cookie)) {
+            // 389 Directory Server always answers with the same cookie, and goes on with the next page all the same. A
+            // list that does not end is caught by its pages.
+            if answer.entries.is_empty() || cookie.len() > 1 {
+                return Err(about.protocol("the server sent the same page cookie twice"));
+            }
+        }
+        if self.pages >= PAGES_MAX {
+            return Err(about.protocol("the list has no end"));
+        }
+        self.cookie = cookie;
+        Ok(answer.entries)
+    }
+}
+
+/// An answer that says everything: ended with success, and referring to nobody else.
+fn complete(about: About<'_>, search: &Search, answer: &Answer) -> Result<(), Fault> {
+    if answer.code != 0 {
+        return Err(search_failed(about, answer.code, &answer.text));
+    }
+    match answer.references.iter().find(|uri| !expected(uri, &search.elsewhere)) {
+        None => Ok(()),
+        Some(uri) => {
+            let uri = shown(uri);
+            let fault = about.fault(FaultKind::Unsupported, format!("a part of the tree is on another server: {uri}"));
+            Err(fault.with_help("if nobody of yours is there, name that place in `elsewhere`; it is never followed"))
+        }
+    }
+}
+
+/// True for a reference to a place that is known to be elsewhere.
+fn expected(uri: &str, elsewhere: &[Name]) -> bool {
+    let Ok(uri) = url::Url::parse(uri) else { return false };
+    let Some(name) = Name::parse(&percent_decoded(uri.path().trim_start_matches('/'))) else { return false };
+    !name.is_empty() && elsewhere.iter().any(|place| name.is_below(place))
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let mut ahead = rest.clone();
+        let pair = (ahead.next(), ahead.next());
+        match (byte, pair) {
+            (b'%', (Some(high), Some(low))) => match (char::from(high).to_digit(16), char::from(low).to_digit(16)) {
+                (Some(h), Some(l)) => {
+                    bytes.push(u8::try_from(h * 16 + l).unwrap_or(b'?'));
+                    rest = ahead;
+                }
+                _ => bytes.push(byte),
+            },
+            _ => bytes.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn uris(reference: ldap3::asn1::StructureTag) -> Option<Vec<String>> {
+    constructed(reference)?.into_iter().map(|uri| String::from_utf8(primitive(uri)?).ok()).collect()
+}
+
+/// The cookie in the paging control of an answer: SEQUENCE { size INTEGER, cookie OCTET STRING }.
+fn page_cookie(controls: &[Control]) -> Option<Vec<u8>> {
+    let Control(_, control) = controls.iter().find(|Control(_, control)| control.ctype == PAGED)?;
+    let (_, tag) = ldap3::asn1::parse_tag(control.val.as_deref()?).ok()?;
+    let mut parts = constructed(tag)?.into_iter();
+    primitive(parts.next()?)?;
+    primitive(parts.next()?)
+}
+
+/// What a server said, made harmless for a line of a report: cut, without control characters.
+pub(crate) fn shown(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 200;
+    let mut line: String = text
+        .trim_end_matches('\0')
+        .chars()
+        .take(CHARACTERS_MAX)
+        .map(|c| if c.is_control() || ('\u{200b}'..='\u{202e}').contains(&c) { '\u{fffd}' } else { c })
+        .collect();
+    if text.chars().count() > CHARACTERS_MAX {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_reference_to_a_known_place_is_expected() {
+        let known = [Name::parse("CN=Configuration,DC=corp,DC=example").expect("name")];
+        assert!(expected("ldap://corp.example/CN=Configuration,DC=corp,DC=example", &known));
+        assert!(expected("ldap://corp.example/cn=configuration,dc=corp,dc=example??sub", &known));
+        assert!(expected("ldap://c/CN%3dConfiguration,DC=corp,DC=example", &known));
+        for other in ["ldap://other/OU=Staff,DC=corp,DC=example", "ldap://other/", "nonsense", ""] {
+            assert!(!expected(other, &known), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_fits_on_one_line() {
+        assert_eq!(shown("a\nb\u{202e}c\0"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(shown(&"x".repeat(500)).chars().count(), 201);
+    }
+
+    #[test]
+    fn an_answer_without_a_well_formed_control_has_no_cookie() {
+        let control =
+            |val: Option<Vec<u8>>| vec![Control(None, RawControl { ctype: PAGED.to_owned(), crit: false, val })];
+        assert_eq!(page_cookie(&control(Some(vec![0x30, 5, 2, 1, 0, 4, 0]))), Some(vec![]));
+        assert_eq!(page_cookie(&control(Some(vec![0x30, 6, 2, 1, 0, 4, 1, 9]))), Some(vec![9]));
+        for bad in [None, Some(vec![]), Some(vec![0x30, 3, 2, 1, 0]), Some(vec![4, 1, 0])] {
+            assert_eq!(page_cookie(&control(bad.clone())), None, "{bad:?}");
+        }
+        assert_eq!(page_cookie(&[]), None);
+    }
+}

@@ -1,0 +1,327 @@
+//! The census: people page by page on one connection, and an index of who is where, for the members of groups.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use lockstep_contract::{
+    Census, Cursor, Cx, Fault, FaultKind, FieldName, Next, Page, Person, PersonId, RunId, Scope, Standing,
+};
+
+use crate::Ldap;
+use crate::api::{Call, Pager, Search, Session};
+use crate::dn::{Mark, Marks, Name};
+use crate::entry::Entry;
+use crate::facts::Facts;
+use crate::filter;
+use crate::standing;
+
+const OPERATION: &str = "read people";
+
+/// What goes on from one page to the next.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    number: u64,
+    reading: Option<Reading>,
+    quarantined: Vec<(String, String)>,
+    index: Option<(RunId, Arc<Index>)>,
+}
+
+/// One census under way.
+#[derive(Debug)]
+struct Reading {
+    number: u64,
+    page: u32,
+    pager: Pager,
+    facts: Arc<Facts>,
+    fields: BTreeSet<FieldName>,
+    sent: u64,
+    quarantined: Vec<(String, String)>,
+    proofs: Proofs,
+    index: Index,
+    run: Option<RunId>,
+}
+
+impl Ldap {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The records that the last complete census set aside.
+    pub(crate) fn quarantined(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.state().quarantined)
+    }
+
+    /// A page of the census.
+    pub(crate) async fn people_page(&self, cx: &Cx, scope: &Scope, at: Option<Cursor>) -> Result<Page<Person>, Fault> {
+        let call = self.call(cx);
+        let mut reading = match at {
+            None => self.begin(&call, cx, scope).await?,
+            Some(cursor) => self.resume(&call, &cursor)?,
+        };
+        let entries = reading.pager.next(&call, OPERATION).await?;
+        let mut items = Vec::with_capacity(entries.len());
+        for entry in entries {
+            reading.sent += 1;
+            let standing = self.standing(&call, &mut reading, &entry).await?;
+            let facts = &reading.facts;
+            match facts.fields.person(&entry, &facts.id, standing, Some(&reading.fields)) {
+                Ok(person) => {
+                    if reading.run.is_some() {
+                        reading.index.add(facts, &entry, &person.id);
+                    }
+                    items.push(person);
+                }
+                Err(why) => reading.quarantined.push((entry.shown(), why)),
+            }
+        }
+        if !reading.pager.ended() {
+            reading.page += 1;
+            let cursor = Cursor(format!("{}.{}", reading.number, reading.page));
+            self.state().reading = Some(reading);
+            return Ok(Page { items, next: Next::More(cursor) });
+        }
+        let census = Census { sent: reading.sent, server_total: None };
+        self.finish(reading);
+        Ok(Page { items, next: Next::End(census) })
+    }
+
+    async fn begin(&self, call: &Call<'_>, cx: &Cx, scope: &Scope) -> Result<Reading, Fault> {
+        self.state().reading = None;
+        let session = self.server.connect(call).await?;
+        let facts = self.facts(call, &session).await?;
+        self.see_canaries(call, &session, &facts).await?;
+        let mut attributes = facts.fields.attributes(Some(&scope.fields));
+        attributes.extend(self.standing_attributes(&facts));
+        attributes.extend(Index::attributes(&facts));
+        let pager = Pager::new(session, self.people_search(&facts, attributes), self.settings.config.page_size);
+        let number = {
+            let mut state = self.state();
+            state.number += 1;
+            state.number
+        };
+        Ok(Reading {
+            number,
+            page: 0,
+            pager,
+            facts,
+            fields: scope.fields.clone(),
+            sent: 0,
+            quarantined: Vec::new(),
+            proofs: Proofs::default(),
+            index: Index::default(),
+            run: cx.run,
+        })
+    }
+
+    fn resume(&self, call: &Call<'_>, cursor: &Cursor) -> Result<Reading, Fault> {
+        let mut state = self.state();
+        let expected = |reading: &Reading| format!("{}.{}", reading.number, reading.page) == cursor.0;
+        // A page cookie is good for one connection and one try: a census that broke off starts again at the first page.
+        state.reading.take_if(|reading| expected(reading)).ok_or_else(|| {
+            let message = "this census has broken off or was begun anew; it must start again at the first page";
+            call.about(OPERATION).fault(FaultKind::Unreachable, message)
+        })
+    }
+
+    fn finish(&self, reading: Reading) {
+        self.give_back(reading.pager.into_session());
+        let mut state = self.state();
+        state.quarantined = reading.quarantined;
+        state.index = reading.run.map(|run| (run, Arc::new(reading.index)));
+    }
+
+    /// The index that this very run's census left, or else one that is read now.
+    pub(crate) async fn index(&self, call: &Call<'_>, cx: &Cx, session: &Session) -> Result<Arc<Index>, Fault> {
+        if let Some(run) = cx.run
+            && let Some((of, index)) = &self.state().index
+            && *of == run
+        {
+            return Ok(Arc::clone(index));
+        }
+        let facts = self.facts(call, session).await?;
+        let search = self.people_search(&facts, Index::attributes(&facts));
+        let mut pager = Pager::new(session.clone(), search, self.settings.config.page_size);
+        let mut index = Index::default();
+        while !pager.ended() {
+            for entry in pager.next(call, "read where people are").await? {
+                if let Some(id) = facts.id.of(&entry) {
+                    index.add(&facts, &entry, &id);
+                }
+            }
+        }
+        Ok(Arc::new(index))
+    }
+
+    /// A search for all people.
+    pub(crate) fn people_search(&self, facts: &Facts, attributes: BTreeSet<String>) -> Search {
+        Search {
+            base: self.settings.config.people.base.clone(),
+            filter: facts.people_filter.clone(),
+            attributes: attributes.into_iter().collect(),
+            elsewhere: Arc::clone(&facts.elsewhere),
+            ..Search::default()
+        }
+    }
+
+    /// The attributes that tell whether somebody is still here.
+    pub(crate) fn standing_attributes(&self, facts: &Facts) -> Vec<String> {
+        let mut names: Vec<String> = if facts.active_directory {
+            standing::ACTIVE_DIRECTORY.map(str::to_owned).to_vec()
+        } else {
+            facts.states.iter().map(|state| state.name.to_owned()).collect()
+        };
+        names.extend(self.settings.config.people.state.as_ref().map(|state| state.attribute.clone()));
+        names
+    }
+
+    async fn standing(&self, call: &Call<'_>, reading: &mut Reading, entry: &Entry) -> Result<Standing, Fault> {
+        let facts = Arc::clone(&reading.facts);
+        let unseen = unseen(&facts, entry);
+        let proven = unseen == 0 || reading.proofs.proven(self, call, &facts, unseen, &entry.name).await?;
+        Ok(self.judge(&facts, entry, proven))
+    }
+
+    /// The standing of one person who was read on their own.
+    pub(crate) async fn standing_of_one(
+        &self,
+        call: &Call<'_>,
+        session: &Session,
+        facts: &Facts,
+        entry: &Entry,
+    ) -> Result<Standing, Fault> {
+        let unseen = unseen(facts, entry);
+        let proven = unseen == 0 || {
+            let mut search = Search::entry(String::from_utf8_lossy(&entry.name), Vec::new());
+            search.filter = absent_filter(facts, unseen, "(objectClass=*)");
+            !session.ask(call, "prove what is absent", &search).await?.entries.is_empty()
+        };
+        Ok(self.judge(facts, entry, proven))
+    }
+
+    fn judge(&self, facts: &Facts, entry: &Entry, proven: bool) -> Standing {
+        let now = Timestamp::now();
+        let people = &self.settings.config.people;
+        let state = people.state.as_ref();
+        if facts.active_directory {
+            // An Active Directory account with a state of the site's own: both have a say.
+            let own = standing::by_state_attributes(entry, &[], state, false, true, now);
+            match (standing::active_directory(entry, now), own) {
+                (Standing::Active, own) => own,
+                (Standing::Unknown, own @ Standing::Ended { .. }) => own,
+                (account, _) => account,
+            }
+        } else {
+            standing::by_state_attributes(entry, &facts.states, state, people.locked_is_ended, proven, now)
+        }
+    }
+}
+
+/// Which state attributes of an entry have no value to be seen, as bits.
+fn unseen(facts: &Facts, entry: &Entry) -> u32 {
+    let bits = facts.states.iter().enumerate().filter(|(_, state)| entry.values(state.name).is_empty());
+    bits.fold(0, |mask, (at, _)| mask | 1 << at)
+}
+
+fn absent_filter(facts: &Facts, unseen: u32, whom: &str) -> String {
+    let states = facts.states.iter().enumerate().filter(|(at, _)| unseen & 1 << at != 0);
+    let parts: Vec<String> = states.map(|(_, state)| filter::absent(state.name)).collect();
+    filter::all(std::iter::once(whom).chain(parts.iter().map(String::as_str)))
+}
+
+/// Who provably has no value of which state attributes. On servers with three-valued logic a filter for the absence of an
+/// attribute does not match where it may not be read, so one more pass over the people (without attributes) tells those
+/// who have nothing from those whose state is hidden.
+#[derive(Debug, Default)]
+struct Proofs {
+    session: Option<Session>,
+    marks: Marks,
+    sets: BTreeMap<u32, HashSet<Mark>>,
+}
+
+impl Proofs {
+    async fn proven(
+        &mut self,
+        ldap: &Ldap,
+        call: &Call<'_>,
+        facts: &Facts,
+        unseen: u32,
+        name: &[u8],
+    ) -> Result<bool, Fault> {
+        if !self.sets.contains_key(&unseen) {
+            let session = match self.session.take() {
+                Some(session) => session,
+                None => ldap.session(call).await?,
+            };
+            let mut search = ldap.people_search(facts, BTreeSet::new());
+            search.filter = absent_filter(facts, unseen, &facts.people_filter);
+            let mut pager = Pager::new(session, search, ldap.settings.config.page_size);
+            let mut set = HashSet::new();
+            while !pager.ended() {
+                let page = pager.next(call, "prove what is absent").await?;
+                set.extend(page.iter().map(|entry| self.marks.of_bytes(&entry.name)));
+            }
+            self.session = Some(pager.into_session());
+            self.sets.insert(unseen, set);
+        }
+        Ok(self.sets.get(&unseen).is_some_and(|set| set.contains(&self.marks.of_bytes(name))))
+    }
+}
+
+/// Who is where: finds the person behind a member value.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    pub(crate) marks: Marks,
+    ids: HashSet<PersonId>,
+    by_name: HashMap<Mark, PersonId>,
+    by_account: HashMap<Mark, PersonId>,
+    by_primary_group: HashMap<u32, Vec<PersonId>>,
+}
+
+impl Index {
+    /// The attributes that the index needs.
+    fn attributes(facts: &Facts) -> BTreeSet<String> {
+        let rest: &[&str] = if facts.active_directory { &["primaryGroupID"] } else { &["uid", "gidNumber"] };
+        rest.iter().map(|name| (*name).to_owned()).chain([facts.id.name().to_owned()]).collect()
+    }
+
+    fn add(&mut self, facts: &Facts, entry: &Entry, id: &PersonId) {
+        let primary = if facts.active_directory {
+            self.ids.insert(id.clone());
+            "primaryGroupID"
+        } else {
+            if let Some(name) = Name::from_bytes(&entry.name) {
+                self.by_name.insert(self.marks.of(&name), id.clone());
+            }
+            if facts.member_attributes.contains(&"memberUid") {
+                for account in entry.values("uid") {
+                    self.by_account.insert(self.marks.of_bytes(account), id.clone());
+                }
+            }
+            "gidNumber"
+        };
+        if let Some(Ok(group)) = entry.only_text(primary).map(str::parse) {
+            self.by_primary_group.entry(group).or_default().push(id.clone());
+        }
+    }
+
+    /// The person with this id, if in scope.
+    pub(crate) fn has(&self, id: &PersonId) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// The person with this name.
+    pub(crate) fn named(&self, name: &Name) -> Option<&PersonId> {
+        self.by_name.get(&self.marks.of(name))
+    }
+
+    /// The person with this account name, in exactly this spelling.
+    pub(crate) fn with_account(&self, account: &[u8]) -> Option<&PersonId> {
+        self.by_account.get(&self.marks.of_bytes(account))
+    }
+
+    /// The people whose primary group has this number.
+    pub(crate) fn with_primary_group(&self, group: u32) -> &[PersonId] {
+        self.by_primary_group.get(&group).map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,0 +1,110 @@
+//! Finds users by a key. Servers ignore filters, and answer "nobody" to filters that they do not understand; neither is
+//! believed. This module must not decide which of several users is meant.
+
+use lockstep_contract::{CorrelationKey, FaultKind, KeyKind};
+use lockstep_http::CallFault;
+
+use crate::Scim;
+use crate::api::{Api, Object, Resource};
+use crate::convert::{self, Match};
+use crate::discovery::Provider;
+use crate::listing::Walk;
+
+/// The users with a key, each checked against the key itself.
+pub(crate) async fn find(scim: &Scim, api: &Api<'_>, key: &CorrelationKey) -> Result<Vec<Object>, CallFault> {
+    let finder = Finder { scim, api, provider: scim.provider(api).await? };
+    if !scim.info.capabilities.keys.contains(&key.kind()) {
+        let message = format!("users of this server cannot be found by a {} key", key.kind());
+        let fault = api.fault(FaultKind::Unsupported, &format!("find {key}"), message);
+        return Err(CallFault::not_sent(fault));
+    }
+    let Some(found) = finder.by_filter(key).await? else {
+        return finder.among_all(key).await;
+    };
+    if found.is_empty() && !finder.is_proved(key.kind()).await? {
+        return finder.among_all(key).await;
+    }
+    Ok(found)
+}
+
+struct Finder<'a> {
+    scim: &'a Scim,
+    api: &'a Api<'a>,
+    provider: Provider,
+}
+
+impl Finder<'_> {
+    /// `None` when the server does not take such a filter.
+    async fn by_filter(&self, key: &CorrelationKey) -> Result<Option<Vec<Object>>, CallFault> {
+        if !self.provider.filter {
+            return Ok(None);
+        }
+        let capitals = key.value().to_ascii_uppercase();
+        // Our keys are in lower case. `externalId` is compared exactly, and some directories write ids in capitals.
+        let second = (key.kind() == KeyKind::Directory && capitals != key.value()).then_some(capitals.as_str());
+        for value in [Some(key.value()), second].into_iter().flatten() {
+            let shape = self.scim.config.shape(self.provider.etag);
+            let Some(filter) = convert::filter_of(key.kind(), value, shape) else { return Ok(None) };
+            let walk = Walk::new(Resource::Users, &self.provider).filtered(filter);
+            match self.matching(walk, key, true).await {
+                Ok(found) if found.is_empty() => {}
+                Ok(found) => return Ok(Some(found)),
+                // It knows filters, but not this one.
+                Err(fault) if matches!(fault.status, Some(400 | 405 | 501)) => return Ok(None),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(Some(Vec::new()))
+    }
+
+    /// Reads everybody. Slow, and right on every server.
+    async fn among_all(&self, key: &CorrelationKey) -> Result<Vec<Object>, CallFault> {
+        self.matching(Walk::new(Resource::Users, &self.provider), key, false).await
+    }
+
+    async fn matching(&self, mut walk: Walk, key: &CorrelationKey, filtered: bool) -> Result<Vec<Object>, CallFault> {
+        let shape = self.scim.config.shape(self.provider.etag);
+        let mut found = Vec::new();
+        while walk.census().is_none() {
+            for user in walk.next(self.api).await? {
+                match convert::answers(&user, key, shape) {
+                    Match::Yes => found.push(user),
+                    Match::No if filtered => {
+                        let message = "the server ignores the filter: it sent a user that does not have this key";
+                        return Err(self.api.protocol(&format!("find {key}"), message));
+                    }
+                    Match::OtherCase | Match::No => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether "nobody" is an answer: a user who is there, and has such a key, is found by it.
+    async fn is_proved(&self, kind: KeyKind) -> Result<bool, CallFault> {
+        let mut known = self.scim.filters.get().unwrap_or_default();
+        if let Some(proved) = known.get(&kind) {
+            return Ok(*proved);
+        }
+        let shape = self.scim.config.shape(self.provider.etag);
+        let some = Walk::new(Resource::Users, &self.provider).next(self.api).await?;
+        let Some((id, canary)) = some.iter().find_map(|user| {
+            let key = convert::keys(user, shape).of(kind).next().cloned()?;
+            Some((convert::id_of(user, "user").ok()?.to_owned(), key))
+        }) else {
+            return Ok(false);
+        };
+        let found = self.by_filter(&canary).await?.unwrap_or_default();
+        let proved = found.iter().any(|user| convert::id_of(user, "user") == Ok(id.as_str()));
+        if !proved {
+            tracing::warn!(
+                system = self.api.system(),
+                %kind,
+                "a filter by this key does not find somebody who has it; all users are read instead"
+            );
+        }
+        known.insert(kind, proved);
+        self.scim.filters.set(known);
+        Ok(proved)
+    }
+}

@@ -1,0 +1,261 @@
+//! `offboard`: one person out, now, on every PACS. Needs no directory, no state and no valid configuration of anything
+//! but the PACS in question: whatever can be read is used, whatever cannot is named.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use lockstep_config::LenientLoaded;
+use lockstep_contract::Opening;
+use lockstep_store::SqliteStore;
+use lockstep_offboard::{Place, Progress, Report, Request, Who, WhoError};
+use lockstep_view::escape;
+use serde::Serialize;
+
+use crate::cli::context::{self, block_on};
+use crate::cli::{Global, emergency, housekeeping, runs};
+use crate::exit::{Exit, Failure};
+use crate::secrets::Stores;
+use crate::terminal::{Terminal, ask};
+
+/// Put people out, now, on every PACS
+#[derive(Debug, Args)]
+pub(crate) struct Offboard {
+    /// employee:10482, upn:jdoe@corp.example, card:26-1234, cardholder:hq/5871, or a bare value that matches one person
+    #[arg(required = true, value_name = "WHO")]
+    who: Vec<String>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who asks [default: the log-in name]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// Take every record that matches, where a PACS has several
+    #[arg(long)]
+    all: bool,
+    /// Look everybody up and say what would be done; write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// How long to wait for one PACS, in seconds [default: as configured, or 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1800))]
+    patience: Option<u64>,
+}
+
+/// The document of `offboard --json`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct Offboarded<'a> {
+    /// `lockstep/offboard/1`.
+    schema: &'static str,
+    /// Out everywhere, read back, and on record.
+    complete: bool,
+    /// One report for each person named.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    people: &'a [Report],
+    /// Parts of the configuration that could not be used: somebody may still have access there.
+    not_asked: &'a [NotAsked],
+    /// Where the record is that the next run takes over.
+    record: Option<String>,
+}
+
+/// A target that could not even be opened.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+struct NotAsked {
+    what: String,
+    why: String,
+}
+
+impl Offboard {
+    pub(crate) fn run(self, global: &Global, terminal: Terminal) -> Result<Exit, Failure> {
+        let people: Vec<Who> = self.who.iter().map(|who| who.parse()).collect::<Result<_, WhoError>>().map_err(|error| {
+            Failure::new(Exit::Usage, error.to_string()).not_done("nobody was put out")
+        })?;
+        if self.reason.trim().is_empty() {
+            return Err(Failure::new(Exit::Usage, "--reason needs a reason").not_done("nobody was put out"));
+        }
+        let by = self.by.clone().or_else(context::operator).unwrap_or_else(|| "unknown".into());
+        let loaded = lockstep_config::load_lenient(&context::config_path(global)?);
+        refuse_unknown_targets(global, &loaded)?;
+        self.confirm(&people, &loaded)?;
+        block_on(self.all_of(global, terminal, &people, &by, &loaded))
+    }
+
+    async fn all_of(
+        &self,
+        global: &Global,
+        terminal: Terminal,
+        people: &[Who],
+        by: &str,
+        loaded: &LenientLoaded,
+    ) -> Result<Exit, Failure> {
+        let patience = self.patience.map_or(loaded.offboard_patience, Duration::from_secs);
+        let record = emergency::Record::new((!self.dry_run).then_some(loaded.state.as_path()), runs::new_run());
+        let roster = emergency::Roster::open(&loaded.state);
+        let mut reports = Vec::new();
+        let mut not_asked = Vec::new();
+        for (nth, who) in people.iter().enumerate() {
+            let request = Request {
+                who: who.clone(),
+                reason: self.reason.clone(),
+                by: by.to_owned(),
+                at: jiff::Timestamp::now(),
+                all: self.all,
+                dry_run: self.dry_run,
+            };
+            let (places, closed) = places(global, loaded, &roster, who);
+            not_asked = closed;
+            reports.push(lockstep_offboard::offboard(&request, places, &record.of(nth, who), patience).await);
+        }
+        let path = record.path();
+        if path.is_some() {
+            take_over(terminal, loaded).await;
+        }
+        let complete = not_asked.is_empty() && reports.iter().all(Report::complete);
+        let document = Offboarded {
+            schema: "lockstep/offboard/1",
+            complete,
+            people: &reports,
+            not_asked: &not_asked,
+            record: path.map(|path: PathBuf| path.display().to_string()),
+        };
+        terminal.show(&document, || text(&reports, &not_asked, complete))?;
+        Ok(finish(terminal, &reports, complete))
+    }
+
+    fn confirm(&self, people: &[Who], loaded: &LenientLoaded) -> Result<(), Failure> {
+        if self.yes || self.dry_run {
+            return Ok(());
+        }
+        let names: Vec<String> = people.iter().map(ToString::to_string).collect();
+        let question =
+            format!("Put {} out on {} PACS, now? Type `yes`:", escape::terminal(&names.join(", ")), loaded.targets.len());
+        match ask(&question) {
+            Some(answer) if answer == "yes" => Ok(()),
+            Some(_) => Err(Failure::new(Exit::Failed, "not confirmed").not_done("nobody was put out")),
+            None => Err(Failure::new(Exit::Usage, "nobody is there to confirm")
+                .not_done("nobody was put out")
+                .next("the same command with --yes")),
+        }
+    }
+}
+
+/// Has the state take the record over at once, when it can be had within two seconds. If not, the next run does it.
+async fn take_over(terminal: Terminal, loaded: &LenientLoaded) {
+    let database = loaded.state.join(context::DATABASE);
+    if !database.is_file() {
+        return;
+    }
+    let targets: Vec<_> = loaded.targets.iter().map(|target| target.id.clone()).collect();
+    let now = jiff::Timestamp::now();
+    let node = context::node(now);
+    let taken = async {
+        let store = SqliteStore::open(&database).map_err(|error| error.to_string())?;
+        let absorbed = housekeeping::absorb(&loaded.state, &store, &node, now, &targets).await;
+        absorbed.map_err(|failure| failure.what)
+    };
+    let why = match tokio::time::timeout(Duration::from_secs(2), taken).await {
+        Ok(Ok(())) => return,
+        Ok(Err(why)) => why,
+        Err(_) => "it did not answer within two seconds".into(),
+    };
+    terminal.say(&format!("The record stays in the spool until the next run takes it over; the state: {why}"));
+}
+
+fn refuse_unknown_targets(global: &Global, loaded: &LenientLoaded) -> Result<(), Failure> {
+    let known = |name: &String| {
+        loaded.targets.iter().any(|target| target.id.as_str() == name) || loaded.broken.iter().any(|(id, _)| id == name)
+    };
+    match global.targets.iter().find(|name| !known(name)) {
+        None => Ok(()),
+        Some(name) => Err(Failure::new(Exit::Usage, format!("--target {name}: no such target is configured"))
+            .not_done("nobody was put out")
+            .next("leave --target out to reach every PACS")),
+    }
+}
+
+/// Every PACS that can be opened, with what is known about the person there; and those that cannot.
+fn places(global: &Global, loaded: &LenientLoaded, roster: &emergency::Roster, who: &Who) -> (Vec<Place>, Vec<NotAsked>) {
+    let stores = Stores::new(&loaded.base);
+    let opening = Opening { base: &loaded.base, secrets: &stores };
+    let asked = |id: &str| global.targets.is_empty() || global.targets.iter().any(|name| name == id);
+    let mut known = roster.known(who);
+    let mut places = Vec::new();
+    let mut closed: Vec<NotAsked> = Vec::new();
+    for target in loaded.targets.iter().filter(|target| asked(target.id.as_str())) {
+        match context::open_target(target.id.clone(), &target.kind, &target.settings, &opening) {
+            Ok(opened) => places.push(Place {
+                target: opened,
+                managed: target.policy.levels.iter().map(|rule| rule.level.clone()).collect(),
+                known: known.remove(&target.id).unwrap_or_default(),
+            }),
+            Err(failure) => closed.push(NotAsked { what: target.id.to_string(), why: failure.what }),
+        }
+    }
+    // A broken mapping alone is no reason to miss somebody: only what has no place above was not asked.
+    let reached = |what: &str| loaded.targets.iter().any(|target| target.id.as_str() == what);
+    for (what, why) in &loaded.broken {
+        if what != "directory" && asked(what) && !reached(what) {
+            closed.push(NotAsked { what: what.clone(), why: why.clone() });
+        }
+    }
+    (places, closed)
+}
+
+fn finish(terminal: Terminal, reports: &[Report], complete: bool) -> Exit {
+    if reports.iter().any(Report::ambiguous) {
+        terminal.say("Next: the same command with cardholder:TARGET/ID for the right record, or with --all for every one");
+    }
+    if reports.iter().any(|report| !report.known_anywhere()) {
+        terminal.say("! Somebody was found on no PACS; check the spelling, or name a card: card:NUMBER");
+    }
+    if !complete {
+        terminal.say("Next: the same command again (what is done stays done), and hands where it says NOT");
+    }
+    if complete { Exit::Done } else { Exit::Partial }
+}
+
+fn text(reports: &[Report], not_asked: &[NotAsked], complete: bool) -> String {
+    let mut lines = Vec::new();
+    for report in reports {
+        let dry = if report.dry_run { " (dry run: nothing was written)" } else { "" };
+        lines.push(format!("{}{dry}", report.who));
+        for (target, outcome) in &report.targets {
+            progress(&mut lines, target.as_str(), &outcome.progress);
+            for one in &outcome.cardholders {
+                let sign = if one.confirmed { '-' } else { '!' };
+                lines.push(format!("  {sign} {target}: cardholder {} ({}): {}", one.cardholder, one.name, one.detail));
+                if report.dry_run {
+                    lines.extend(one.steps.iter().map(|step| format!("      would {step}")));
+                }
+            }
+        }
+        lines.extend(report.journal_faults.iter().map(|fault| format!("  ! not on record: {fault}")));
+    }
+    lines.extend(not_asked.iter().map(|one| format!("! {}: NOT asked: {}", one.what, one.why)));
+    let targets = reports.iter().flat_map(|report| report.targets.values());
+    let confirmed = targets.flat_map(|outcome| &outcome.cardholders).filter(|one| one.confirmed).count();
+    lines.push(match (complete, reports.iter().any(|report| report.dry_run)) {
+        (_, true) => "Dry run: nothing was written.".into(),
+        (true, _) => format!("Out everywhere: {confirmed} records switched off and read back."),
+        (false, _) => format!("NOT out everywhere yet: {confirmed} records switched off and read back; see above."),
+    });
+    lines.iter().map(|line| escape::terminal(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn progress(lines: &mut Vec<String>, target: &str, progress: &Progress) {
+    match progress {
+        Progress::Done => {}
+        Progress::NotThere => lines.push(format!("  = {target}: no record of this person")),
+        Progress::Unreached { fault } => lines.push(format!("  ! {target}: NOT reached: {fault}")),
+        Progress::Ambiguous { candidates } => {
+            lines.push(format!("  ? {target}: several records match; nothing was done here:"));
+            for one in candidates {
+                let number = one.employee_number.as_deref().unwrap_or("no employee number");
+                let state = if one.active { "active" } else { "not active" };
+                lines.push(format!("      cardholder:{target}/{} {} ({number}), {state}", one.cardholder, one.name));
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The steps that `plan`, `apply` and `sync` share: make a plan, see what of it may run, run that. The engine and the
+//! core do the work; this puts together what they ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use lockstep_contract::{ActionId, Directory, RunId, Target, TargetId};
+use lockstep_core::{Approval, ApprovedPlan, Conditions, History, PlanDocument, TargetConditions};
+use lockstep_engine::{ApplyOrder, ApplyReport, Observer, PlanOrder, Planned, Store, TargetOrder};
+
+use crate::cli::context::Context;
+use crate::cli::failures::{self, Wrote};
+use crate::cli::plan_dir::PlanDir;
+use crate::exit::{Exit, Failure};
+
+/// A fresh run id. Sorts by time.
+pub(crate) fn new_run() -> RunId {
+    RunId::new(uuid::Uuid::now_v7())
+}
+
+/// The systems of a run, opened.
+pub(crate) struct Systems {
+    /// The directory.
+    pub directory: Arc<dyn Directory>,
+    /// The targets.
+    pub targets: BTreeMap<TargetId, Arc<dyn Target>>,
+}
+
+impl Systems {
+    /// Opens the directory and the targets asked for.
+    pub(crate) fn open(context: &Context) -> Result<Self, Failure> {
+        Ok(Self { directory: context.directory()?, targets: open_targets(context)? })
+    }
+}
+
+/// Opens the targets asked for.
+pub(crate) fn open_targets(context: &Context) -> Result<BTreeMap<TargetId, Arc<dyn Target>>, Failure> {
+    context.targets().map(|target| Ok((target.id.clone(), context.target(target)?))).collect()
+}
+
+/// Reads both sides and plans.
+pub(crate) async fn plan(
+    context: &Context,
+    systems: &Systems,
+    store: &dyn Store,
+    observer: &dyn Observer,
+) -> Result<Planned, Failure> {
+    let targets = context
+        .targets()
+        .filter_map(|target| {
+            let reader = systems.targets.get(&target.id)?;
+            Some(TargetOrder { reader: &**reader, policy: &target.policy, limits: &target.limits })
+        })
+        .collect();
+    let order = PlanOrder {
+        directory: &*systems.directory,
+        targets,
+        store,
+        node: context.node.clone(),
+        run: new_run(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        config_digest: context.config.digest.clone(),
+        call_budget: context.config.call_budget,
+        cancel: context.cancel.clone(),
+        clock: context.clock.clone(),
+        observer,
+    };
+    lockstep_engine::plan(order).await.map_err(|error| failures::run(error, Wrote::Nothing))
+}
+
+/// What of a plan may run now, given these decisions.
+pub(crate) async fn approve(
+    context: &Context,
+    targets: &BTreeMap<TargetId, Arc<dyn Target>>,
+    store: &dyn Store,
+    document: &PlanDocument,
+    approvals: &[Approval],
+    plan: &PlanDir,
+) -> Result<ApprovedPlan, Failure> {
+    let remembered = |error| failures::store(error, Wrote::Nothing);
+    let now = context.now();
+    let actions: Vec<ActionId> = document.entries.iter().map(|entry| entry.action.id.clone()).collect();
+    let journaled = store.journaled(&actions).await.map_err(remembered)?;
+    let mut histories: BTreeMap<TargetId, History> = BTreeMap::new();
+    for target in &context.config.targets {
+        histories.insert(target.id.clone(), store.history(&target.id, now).await.map_err(remembered)?);
+    }
+    let conditions = context.targets().filter_map(|configured| {
+        let fingerprint = &targets.get(&configured.id)?.info().fingerprint;
+        let history = histories.get(&configured.id)?;
+        let (policy, limits) = (&configured.policy, &configured.limits);
+        Some((configured.id.clone(), TargetConditions { fingerprint, policy, limits, history }))
+    });
+    let conditions = Conditions {
+        now,
+        config_digest: &context.config.digest,
+        journaled: &journaled,
+        targets: conditions.collect(),
+    };
+    lockstep_core::approve(document, approvals, &conditions)
+        .map_err(|refusal| failures::refused(&refusal, Some(plan.path())))
+}
+
+/// Applies what may run.
+pub(crate) async fn apply(
+    context: &Context,
+    targets: BTreeMap<TargetId, Arc<dyn Target>>,
+    store: &dyn Store,
+    approved: &ApprovedPlan,
+    fresh: Option<&PlanDocument>,
+    observer: &dyn Observer,
+) -> Result<ApplyReport, Failure> {
+    let limits = context.targets().map(|target| (target.id.clone(), target.limits.clone())).collect();
+    let order = ApplyOrder {
+        targets,
+        limits,
+        store,
+        node: context.node.clone(),
+        fresh,
+        call_budget: context.config.call_budget,
+        cancel: context.cancel.clone(),
+        clock: context.clock.clone(),
+        observer,
+    };
+    lockstep_engine::apply(order, approved).await.map_err(|error| failures::run(error, Wrote::Perhaps))
+}
+
+/// Whether the reading behind a plan is too old to be believed as it stands.
+pub(crate) fn is_old(context: &Context, document: &PlanDocument) -> bool {
+    let minutes = document.targets.iter().map(|section| section.limits.snapshot_age_minutes).min().unwrap_or(0);
+    let age = context.now().duration_since(document.header.created);
+    document.header.directory.is_some() && age > SignedDuration::from_mins(i64::from(minutes))
+}
+
+/// A plan is applied whole, so every target of it must be configured and asked for.
+pub(crate) fn refuse_narrowed(context: &Context, document: &PlanDocument) -> Result<(), Failure> {
+    let asked: BTreeSet<&TargetId> = context.targets().map(|target| &target.id).collect();
+    match document.targets.iter().find(|section| !asked.contains(&section.target)) {
+        Some(section) if context.narrowed() => {
+            Err(Failure::new(Exit::Usage, format!("--target leaves out {}, which this plan is for", section.target))
+                .not_done("nothing of this plan was applied")
+                .next("apply the plan without --target, or make a smaller one: lockstep plan --target …"))
+        }
+        _ => Ok(()),
+    }
+}

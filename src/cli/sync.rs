@@ -1,0 +1,141 @@
+//! `sync`: plan, apply what may run unattended, stage the rest. Then the manual fallback and the roster are written
+//! anew, whatever became of the plan: they matter most when something is down.
+
+use clap::Args;
+use lockstep_core::Left;
+use lockstep_engine::ApplyReport;
+use serde::Serialize;
+
+use crate::cli::context::{Context, block_on};
+use crate::cli::export::{self, Exported};
+use crate::cli::hints::{self, States};
+use crate::cli::outcome::{Numbers, Outcome};
+use crate::cli::plan_dir::PlanDir;
+use crate::cli::progress::{Bars, stop_on_signal};
+use crate::cli::runs::{self, Systems};
+use crate::cli::{Global, housekeeping, plan};
+use crate::exit::{Exit, Failure};
+use crate::terminal::Terminal;
+
+/// Plan, apply what may run unattended, stage the rest
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    /// Do not write the manual fallback
+    #[arg(long)]
+    no_export: bool,
+}
+
+/// The document of `sync --json`.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct Synced<'a> {
+    /// `lockstep/sync/1`.
+    schema: &'static str,
+    /// The digest of the plan.
+    digest: &'a str,
+    /// The folder of the plan: what is staged waits there.
+    plan: String,
+    /// What the plan is made of.
+    states: States,
+    /// What became of it.
+    numbers: Numbers,
+    /// Each action that ran.
+    #[schemars(with = "serde_json::Value")]
+    report: &'a ApplyReport,
+    /// What did not run, and why.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    left: &'a [Left],
+    /// Targets that could not be read whole; nothing was planned for them.
+    unreadable: Vec<String>,
+    /// Where the worklist for human hands is, when there is one.
+    worklist: Option<String>,
+    /// The manual fallback.
+    exports: &'a [Exported],
+}
+
+impl Sync {
+    pub(crate) fn run(self, global: &Global, terminal: Terminal) -> Result<Exit, Failure> {
+        let context = Context::load(global, terminal)?;
+        block_on(async {
+            stop_on_signal(context.cancel.clone());
+            let synced = sync(&context, self.no_export).await;
+            if synced.is_err() && !self.no_export {
+                // The plan failed; the fallback is what people have now. Its own failure must not hide the first one.
+                if let Ok(exports) = export::all(&context, None).await {
+                    export::tell(&context, &exports);
+                }
+            }
+            synced
+        })
+    }
+}
+
+async fn sync(context: &Context, no_export: bool) -> Result<Exit, Failure> {
+    let store = context.store()?;
+    housekeeping::absorb_spool(context, &*store).await?;
+    let systems = Systems::open(context)?;
+    let bars = Bars::new(context.terminal);
+    let planned = runs::plan(context, &systems, &*store, &bars).await;
+    bars.clear();
+    let planned = planned?;
+    let document = planned.document;
+    let dir = plan::write(context, &document, None)?;
+    let approved = runs::approve(context, &systems.targets, &*store, &document, &[], &dir).await?;
+    let left = approved.left().to_vec();
+    let report = if approved.is_empty() && !left.is_empty() {
+        ApplyReport { run: document.header.run, targets: std::collections::BTreeMap::new() }
+    } else {
+        let report = runs::apply(context, systems.targets, &*store, &approved, None, &bars).await;
+        bars.clear();
+        report?
+    };
+    housekeeping::after_run(context, &*store).await;
+    let outcome = Outcome { document: &document, report: &report, left: &left };
+    let worklist = outcome.write_worklist(&dir)?;
+    let exports = if no_export { Vec::new() } else { export::all(context, Some(&dir)).await? };
+    let unreadable = planned.unreadable.iter().map(|(target, _)| target.to_string()).collect();
+    let done = Done { outcome: &outcome, dir: &dir, worklist: worklist.map(|path| path.display().to_string()), unreadable };
+    show(context, done, &exports)?;
+    plan::tell_unreadable(context.terminal, &planned.unreadable);
+    let unreached = !planned.unreadable.is_empty() || exports.iter().any(|one| one.fault.is_some());
+    Ok(match outcome.exit() {
+        Exit::Done | Exit::Held if unreached => Exit::Partial,
+        Exit::Done if hints::tripped(&document) => Exit::Held,
+        exit => exit,
+    })
+}
+
+/// What is to be told.
+struct Done<'a> {
+    outcome: &'a Outcome<'a>,
+    dir: &'a PlanDir,
+    worklist: Option<String>,
+    unreadable: Vec<String>,
+}
+
+fn show(context: &Context, done: Done<'_>, exports: &[Exported]) -> Result<(), Failure> {
+    let Done { outcome, dir, worklist, unreadable } = done;
+    let synced = Synced {
+        schema: "lockstep/sync/1",
+        digest: &outcome.document.digest,
+        plan: dir.path().display().to_string(),
+        states: States::of(outcome.document),
+        numbers: outcome.numbers(),
+        report: outcome.report,
+        left: outcome.left,
+        unreadable,
+        worklist: worklist.clone(),
+        exports,
+    };
+    context.terminal.show(&synced, || {
+        let plan = lockstep_view::plan_text(outcome.document, context.terminal.paint(), 50);
+        format!("{plan}{}", outcome.text())
+    })?;
+    export::tell(context, exports);
+    if let Some(path) = worklist {
+        context.terminal.say(&format!("What is open, for human hands: {path}"));
+    }
+    if outcome.exit() == Exit::Held {
+        plan::tell(context.terminal, outcome.document, dir);
+    }
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! The keys and their descriptions. The reader of the files is elsewhere; a test holds the two together.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+/// The file that says which systems there are and where things are kept. Relative paths start at its folder. Unknown
+/// keys are refused.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only described, never built")]
+pub(super) struct File {
+    /// What may run without a person's approval.
+    #[schemars(extend("default" = "standing"))]
+    approval: Option<Approval>,
+    /// Folder of the database, the roster and the spool of emergency offboardings. Back it up.
+    #[schemars(extend("default" = "state"))]
+    state: Option<String>,
+    /// Folder of plans and their reports.
+    #[schemars(extend("default" = "plans"))]
+    plans: Option<String>,
+    /// Folder of the manual fallback: who should have what, readable without Lockstep. Readable by few: it lists
+    /// everybody's access.
+    #[schemars(extend("default" = "exports"))]
+    exports: Option<String>,
+    /// How long one call to a system may take, with its retries of reads: `"30s"`, `"2m"`. 1 second to 10 minutes.
+    #[schemars(extend("default" = "30s"))]
+    call_budget: Option<String>,
+    /// How long an emergency offboarding waits for one PACS before it says that it is not done there. 5 seconds to 30
+    /// minutes.
+    #[schemars(extend("default" = "60s"))]
+    offboard_patience: Option<String>,
+    /// Where people and groups are read. Exactly one in this version.
+    #[schemars(extend("x-shape" = "tables"))]
+    directory: Vec<String>,
+    /// The systems kept in step, one table each. At least one.
+    #[schemars(extend("x-shape" = "tables"))]
+    target: Vec<String>,
+}
+
+/// What may run without a person's approval.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only described, never built")]
+enum Approval {
+    /// Guarded grants of ordinary levels run unattended; high-security levels wait for a named person.
+    Standing,
+    /// A named person says yes to every plan that gives anything; the name is recorded with the plan's digest.
+    Recorded,
+}
+
+/// Where people and groups are read. All other keys belong to the connector: see its section.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only described, never built")]
+pub(super) struct DirectoryTable {
+    /// Its name in plans, reports and file names: lower-case letters, digits, `-` and `_`. Links are kept under it, so
+    /// do not change it later.
+    id: String,
+    /// Which connector speaks to it; `lockstep connector list` shows them.
+    kind: String,
+}
+
+/// One PACS. All other keys belong to the connector: see its section.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only described, never built")]
+pub(super) struct TargetTable {
+    /// Its name in plans, reports and file names: lower-case letters, digits, `-` and `_`. Links and history are kept
+    /// under it, so do not change it later.
+    id: String,
+    /// Which connector speaks to it; `lockstep connector list` shows them.
+    kind: String,
+    /// The mapping file: who gets what there.
+    mapping: String,
+    /// What the guards hold plans to, where the defaults do not fit.
+    #[schemars(extend("x-shape" = "table"))]
+    limits: Option<String>,
+    /// Outranks the `approval` of the file.
+    approval: Option<Approval>,
+}
+
+/// One sentence for each limit; its range is added.
+pub(super) const LIMITS: &[(&str, &str)] = &[
+    ("reductions_per_run", "People who may lose access in one run, whatever the percentage (guard G1)."),
+    ("reductions_percent", "Percentage of managed people who may lose access in one run (G1)."),
+    ("reductions_day_percent", "Percentage who may lose access within 24 hours (G2)."),
+    ("reductions_week_percent", "Percentage who may lose access within 7 days (G3)."),
+    (
+        "group_drop_percent",
+        "Percentage of its members that a group, or of its holders that a level, may lose at once. A drop to nobody is \
+         held whatever this says (G4).",
+    ),
+    ("source_drop_percent", "Percentage by which active people may be fewer than in the last reads (G5)."),
+    ("grants_per_run", "People who may gain access in one run, at least (G7)."),
+    ("grants_percent", "Percentage of managed people who may gain access in one run (G7)."),
+    ("unreadable_groups_percent", "Percentage of mapped groups that may be unreadable before the whole run is held."),
+    ("snapshot_age_minutes", "How old the reading may be when a plan is applied, in minutes (G9)."),
+    ("plan_age_hours", "How long a staged plan can be approved and applied, in hours."),
+];
+
+/// Who gets what on one target. Reviewed like code, because it is: it says who can walk in where. No wildcards and no
+/// scripts, so that it can be read. After any change the next run is a preview that needs approval.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only described, never built")]
+pub(super) struct Mapping {
+    /// Which keys match people and cardholders, the most trusted first. A key counts only when it is unique on both
+    /// sides.
+    correlate: Vec<Key>,
+    /// When somebody who changes role loses the old access.
+    #[schemars(extend("default" = "with-grant"))]
+    mover: Option<Mover>,
+    /// Whose records may be changed.
+    #[schemars(extend("default" = "linked"))]
+    ownership: Option<Ownership>,
+    /// What becomes of a linked person who is in the directory, but out of scope.
+    #[schemars(extend("default" = "hold"))]
+    out_of_scope: Option<OutOfScope>,
+    /// Create cardholders for joiners.
+    #[schemars(extend("default" = true))]
+    provision: Option<bool>,
+    /// The sites or partitions of the PACS that are ours. Empty: all.
+    #[schemars(extend("default" = json_empty()))]
+    sites: Option<Vec<String>>,
+    /// Cardholders who must not lose access without being named: guards, responders, break-glass badges. Each is a kind
+    /// and a value, `"employee:10482"`.
+    #[schemars(extend("default" = json_empty()))]
+    protected: Option<Vec<String>>,
+    /// Who is in scope at all. Each table must hold. None: everybody the directory lists.
+    #[schemars(extend("x-shape" = "tables"))]
+    scope: Option<Vec<String>>,
+    /// The fields to write, each from a template: `display_name = "{family_name}, {given_name}"`. Nothing is written
+    /// when a field in braces is not known. A brace is written twice to mean itself.
+    #[schemars(extend("x-shape" = "table"))]
+    profile: Option<BTreeMap<String, String>>,
+    /// The managed levels. A level that has no table here is never changed.
+    #[schemars(extend("x-shape" = "tables"))]
+    level: Option<Vec<String>>,
+}
+
+fn json_empty() -> serde_json::Value {
+    serde_json::Value::Array(Vec::new())
+}
+
+/// A kind of key.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only described, never built")]
+enum Key {
+    /// The directory's immutable id, stored on the PACS.
+    Directory,
+    /// Employee number, compared exactly: `00123` and `123` are two people.
+    Employee,
+    /// User principal name, whatever its case.
+    Upn,
+    /// Mail address, whatever its case.
+    Mail,
+    /// Account name, whatever its case.
+    Account,
+    /// Card number as printed.
+    Card,
+}
+
+/// When somebody who changes role loses the old access.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only described, never built")]
+enum Mover {
+    /// Together with the new access, once approved: nobody stands before a closed door in between.
+    WithGrant,
+    /// At once; the new access follows when approved.
+    RevokeFirst,
+}
+
+/// Whose records may be changed.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only described, never built")]
+enum Ownership {
+    /// Every cardholder that is linked to a person.
+    Linked,
+    /// Only cardholders that Lockstep created.
+    Created,
+}
+
+/// What becomes of a linked person who is in the directory, but out of scope.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only described, never built")]
+enum OutOfScope {
+    /// A finding; a person decides. An edit of the scope cannot lock anybody out.
+    Hold,
+    /// A leaver.
+    Leaver,
+}
+
+/// A person is in scope when the field has one of the values.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only described, never built")]
+pub(super) struct Scope {
+    /// The field: `employee_type`, `company`, `department`, `site`, …
+    field: String,
+    /// The values, compared exactly.
+    any: Vec<String>,
+}
+
+/// Who gets one access level: whoever is in one of `any`, in each of `all`, and in none of `none`. Groups within groups
+/// count.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only described, never built")]
+pub(super) struct Level {
+    /// The level, as the PACS names it.
+    id: String,
+    /// At least one of these groups. Never empty.
+    any: Vec<String>,
+    /// And each of these.
+    #[schemars(extend("default" = json_empty()))]
+    all: Option<Vec<String>>,
+    /// And none of these.
+    #[schemars(extend("default" = json_empty()))]
+    none: Option<Vec<String>>,
+    /// The groups may be empty: an answer that they are is believed. Without this, an empty group needs other proof
+    /// before anybody loses the level.
+    #[schemars(extend("default" = false))]
+    may_be_empty: Option<bool>,
+    /// Never granted without an approval by name.
+    #[schemars(extend("default" = false))]
+    high_security: Option<bool>,
+    /// For reports. The tag `high-security` means the same as `high_security = true`.
+    #[schemars(extend("default" = json_empty()))]
+    tags: Option<Vec<String>>,
+}

@@ -1,0 +1,99 @@
+//! The registry: one line for each connector that this program was built with, and nothing else. No connector registers
+//! itself, so this list is what there is.
+
+use std::sync::Arc;
+
+use lockstep_config::{ConfigError, Settings};
+use lockstep_contract::{Directory, DirectoryId, Fault, Opening, Target, TargetId};
+use schemars::Schema;
+
+/// What both sides of the registry say about a connector crate with `Config` and `open`.
+macro_rules! entry {
+    ($type:ident, $kind:literal, $connector:ident, $about:literal) => {
+        $type {
+            kind: $kind,
+            about: $about,
+            open: |id, settings, opening| {
+                let config: $connector::Config = settings.parse().map_err(|e| OpenError::Settings(Box::new(e)))?;
+                Ok(Arc::new($connector::open(id, config, opening).map_err(OpenError::Fault)?))
+            },
+            check: |settings| settings.parse::<$connector::Config>().map(drop),
+            schema: || schemars::schema_for!($connector::Config),
+        }
+    };
+}
+#[cfg(any(feature = "hr-csv", feature = "ldap"))]
+macro_rules! directory {
+    ($kind:literal, $connector:ident, $about:literal) => {
+        entry!(DirectoryKind, $kind, $connector, $about)
+    };
+}
+#[cfg(any(feature = "scim", feature = "sim"))]
+macro_rules! target {
+    ($kind:literal, $connector:ident, $about:literal) => {
+        entry!(TargetKind, $kind, $connector, $about)
+    };
+}
+
+/// The directories.
+pub(crate) const DIRECTORIES: &[DirectoryKind] = &[
+    #[cfg(feature = "hr-csv")]
+    directory!("hr-csv", lockstep_hr_csv, "people and groups from CSV or LDIF files, as an HR feed gives them"),
+    #[cfg(feature = "ldap")]
+    directory!("ldap", lockstep_ldap, "Active Directory and other LDAP servers"),
+];
+
+/// The PACS.
+pub(crate) const TARGETS: &[TargetKind] = &[
+    #[cfg(feature = "scim")]
+    target!("scim", lockstep_scim, "a PACS that speaks SCIM 2.0: users as cardholders, groups as access levels"),
+    #[cfg(feature = "sim")]
+    target!("sim", lockstep_sim, "a simulated PACS in one file, to try Lockstep on"),
+];
+
+/// A kind of directory.
+pub(crate) struct DirectoryKind {
+    /// As `kind` in the configuration.
+    pub kind: &'static str,
+    /// What it is, in a few words.
+    pub about: &'static str,
+    /// Opens one. Does not talk to it yet.
+    pub open: fn(DirectoryId, &Settings, &Opening<'_>) -> Result<Arc<dyn Directory>, OpenError>,
+    /// Reads the settings and opens nothing.
+    pub check: fn(&Settings) -> Result<(), ConfigError>,
+    /// The JSON Schema of its settings.
+    pub schema: fn() -> Schema,
+}
+
+/// A kind of PACS.
+pub(crate) struct TargetKind {
+    /// As `kind` in the configuration.
+    pub kind: &'static str,
+    /// What it is, in a few words.
+    pub about: &'static str,
+    /// Opens one. Does not talk to it yet.
+    pub open: fn(TargetId, &Settings, &Opening<'_>) -> Result<Arc<dyn Target>, OpenError>,
+    /// Reads the settings and opens nothing.
+    pub check: fn(&Settings) -> Result<(), ConfigError>,
+    /// The JSON Schema of its settings.
+    pub schema: fn() -> Schema,
+}
+
+/// A connector could not be opened.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// Its settings are not right.
+    Settings(Box<ConfigError>),
+    /// The connector says why.
+    Fault(Fault),
+}
+
+/// The directory of this kind.
+pub(crate) fn directory(kind: &str) -> Option<&'static DirectoryKind> {
+    DIRECTORIES.iter().find(|known| known.kind == kind)
+}
+
+/// The PACS of this kind.
+pub(crate) fn target(kind: &str) -> Option<&'static TargetKind> {
+    TARGETS.iter().find(|known| known.kind == kind)
+}

@@ -1,0 +1,396 @@
+//! Applying what was approved, and settling what was left open. Targets go side by side; on each, what only takes
+//! access away comes first, so that a run cut short leaves less access than planned, never more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt;
+use futures::future::join_all;
+use lockstep_contract::{Action, Fault, RunId, Step, Steps, Subject, TargetId, TargetReader};
+use lockstep_core::{
+    ActionState, ApprovedPlan, LaneKind, LeftBecause, Link, LinkOrigin, LinkProposal, RunEvent, RunState,
+};
+
+use crate::fuse::{Breaker, fuse_ceiling};
+use crate::judging::{Drift, drift, only_reduces, subject_text};
+use crate::layers::Layered;
+use crate::lease::leased;
+use crate::sending::Site;
+use crate::{
+    ActionReport, ApplyOrder, ApplyReport, Epoch, Intent, JournalEntry, LinkChange, Progress, RunError, RunKind,
+    RunRecord, StoreError, TargetReport,
+};
+
+/// What there is to do on one target.
+#[derive(Default)]
+struct Work {
+    revoke: Vec<Action>,
+    stage: Vec<Action>,
+}
+
+impl Work {
+    fn len(&self) -> u64 {
+        (self.revoke.len() + self.stage.len()) as u64
+    }
+}
+
+/// What a fresh plan would do.
+type Fresh = BTreeSet<(TargetId, Subject, Steps<Step>)>;
+
+/// Applies an approved plan: settles what is open from before, then carries out each action, reads it back, and records
+/// it. One target's trouble does not stop the others.
+///
+/// # Errors
+/// When the lease is held by somebody else, the memory fails, or the run cannot be applied in its state. Whatever was
+/// sent by then is in the journal.
+pub async fn apply(order: ApplyOrder<'_>, plan: &ApprovedPlan) -> Result<ApplyReport, RunError> {
+    let order = &order;
+    leased(order.store, &order.node, &order.clock, |epoch| apply_leased(order, plan, epoch)).await
+}
+
+/// Settles every action that is open, whatever run it is from: reads it back, and sends it again where that is right.
+///
+/// # Errors
+/// When the lease is held by somebody else, or the memory fails.
+pub async fn settle(order: &ApplyOrder<'_>) -> Result<ApplyReport, RunError> {
+    leased(order.store, &order.node, &order.clock, |epoch| async move {
+        let open = order.store.unsettled().await?;
+        let sites = sites(order, epoch, &BTreeMap::new(), &BTreeMap::new(), &open).await?;
+        let run = open.last().map_or_else(|| RunId::new(uuid::Uuid::nil()), |entry| entry.intent.run);
+        let mut targets = BTreeMap::new();
+        for (target, reports) in settle_all(&sites, &open).await? {
+            let stopped = sites.get(&target).map_or_else(|| Some(not_there(&target)), why_stopped);
+            let actions = reports.into_iter().map(|(_, report)| report).collect();
+            targets.insert(target, TargetReport { actions, stopped });
+        }
+        Ok(ApplyReport { run, targets })
+    })
+    .await
+}
+
+async fn apply_leased(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch) -> Result<ApplyReport, RunError> {
+    let mut work = work_of(plan);
+    let open = order.store.unsettled().await?;
+    let sites = sites(order, epoch, &work, plan.links(), &open).await?;
+    let settled = settle_all(&sites, &open).await?;
+    let begins = !plan.is_empty() || plan.links().values().any(|links| !links.is_empty());
+    if begins {
+        begin(order, plan, epoch).await?;
+    }
+    record_links(order, plan, epoch).await?;
+    for entry in order.store.journal(plan.run()).await? {
+        if let (Some(site), Some(after)) = (sites.get(&entry.intent.action.target), &entry.after)
+            && entry.state == ActionState::Verified
+        {
+            site.remember_ours(after);
+        }
+    }
+
+    let fresh = order.fresh.map(|document| {
+        let actions = document.entries.iter().map(|entry| &entry.action);
+        actions.map(|action| (action.target.clone(), action.subject.clone(), action.steps.clone())).collect::<Fresh>()
+    });
+    let mut targets = BTreeMap::new();
+    let running = sites.values().filter_map(|site| Some((site, work.remove(&site.id)?)));
+    for done in join_all(running.map(|(site, work)| apply_to(site, plan.run(), work, fresh.as_ref()))).await {
+        let (target, report) = done?;
+        targets.insert(target, report);
+    }
+    for (target, work) in work {
+        targets.insert(target.clone(), unreached(&target, work));
+    }
+    for (target, reports) in settled {
+        let of_this_run = reports.into_iter().filter(|(run, _)| *run == plan.run()).map(|(_, report)| report);
+        let mut before: Vec<_> = of_this_run.collect();
+        if !before.is_empty() {
+            let report: &mut TargetReport = targets.entry(target).or_default();
+            before.append(&mut report.actions);
+            report.actions = before;
+        }
+    }
+    let report = ApplyReport { run: plan.run(), targets };
+    conclude(order, plan, epoch, &report).await?;
+    if begins {
+        finish(order, plan, epoch, &report).await?;
+    }
+    Ok(report)
+}
+
+fn work_of(plan: &ApprovedPlan) -> BTreeMap<TargetId, Work> {
+    let mut work: BTreeMap<TargetId, Work> = BTreeMap::new();
+    for lane in plan.revoke() {
+        let actions = lane.actions().iter().map(Action::to_steps);
+        work.entry(lane.target().clone()).or_default().revoke.extend(actions);
+    }
+    for lane in plan.stage() {
+        work.entry(lane.target().clone()).or_default().stage.extend(lane.actions().iter().cloned());
+    }
+    work.retain(|_, work| work.len() > 0);
+    work
+}
+
+/// Opens what is needed to work on each target that has anything to do.
+async fn sites<'a>(
+    order: &'a ApplyOrder<'a>,
+    epoch: Epoch,
+    work: &BTreeMap<TargetId, Work>,
+    proposed: &BTreeMap<TargetId, Vec<LinkProposal>>,
+    open: &[JournalEntry],
+) -> Result<BTreeMap<TargetId, Site<'a>>, StoreError> {
+    let concerned = |id: &TargetId| work.contains_key(id) || open.iter().any(|e| e.intent.action.target == *id);
+    let mut sites = BTreeMap::new();
+    for (id, target) in order.targets.iter().filter(|(id, _)| concerned(id)) {
+        let links = order.store.links(id).await?;
+        let holds = order.store.holds(id).await?;
+        let fuse = order.store.fuse(id, (order.clock)()).await?;
+        let managed = links.len() + proposed.get(id).map_or(0, Vec::len);
+        let limits = order.limits.get(id).cloned().unwrap_or_default();
+        let breaker = Breaker::new(fuse, fuse_ceiling(&limits, managed as u64));
+        let mut site = Site::new(order, epoch, Layered::new(target.clone()), breaker, links, holds);
+        let left_open = open.iter().filter(|entry| entry.intent.action.target == *id).count();
+        site.total = work.get(id).map_or(0, Work::len) + left_open as u64;
+        sites.insert(id.clone(), site);
+    }
+    Ok(sites)
+}
+
+type Settlings = BTreeMap<TargetId, Vec<(RunId, ActionReport)>>;
+
+/// Settles everything open, targets side by side, each in the order of intent.
+async fn settle_all(sites: &BTreeMap<TargetId, Site<'_>>, open: &[JournalEntry]) -> Result<Settlings, StoreError> {
+    let mut by_target: BTreeMap<&TargetId, Vec<&JournalEntry>> = BTreeMap::new();
+    for entry in open {
+        by_target.entry(&entry.intent.action.target).or_default().push(entry);
+    }
+    let each = by_target.into_iter().map(|(target, entries)| async move {
+        let mut reports = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let report = match sites.get(target) {
+                Some(site) => site.settle(entry).await?,
+                None => ActionReport {
+                    action: entry.intent.action.id.clone(),
+                    subject: entry.intent.action.subject.clone(),
+                    state: entry.state,
+                    detail: not_there(target),
+                },
+            };
+            reports.push((entry.intent.run, report));
+        }
+        Ok::<_, StoreError>((target.clone(), reports))
+    });
+    join_all(each).await.into_iter().collect()
+}
+
+fn not_there(target: &TargetId) -> String {
+    format!("target {target} is not configured, or could not be opened; nothing was sent to it")
+}
+
+fn unreached(target: &TargetId, work: Work) -> TargetReport {
+    let actions = work.revoke.into_iter().chain(work.stage).map(|action| ActionReport {
+        action: action.id,
+        subject: action.subject,
+        state: ActionState::Pending,
+        detail: not_there(target),
+    });
+    TargetReport { actions: actions.collect(), stopped: Some(not_there(target)) }
+}
+
+fn why_stopped(site: &Site<'_>) -> Option<String> {
+    site.stopped().or_else(|| site.breaker.open())
+}
+
+async fn begin(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch) -> Result<(), StoreError> {
+    let now = (order.clock)();
+    if order.store.run(plan.run()).await?.is_none() {
+        let record = RunRecord {
+            run: plan.run(),
+            kind: RunKind::Apply,
+            state: RunState::Staged,
+            began: now,
+            changed: now,
+            plan: Some(plan.digest().to_owned()),
+            summary: String::new(),
+        };
+        order.store.begin(epoch, &record).await?;
+    }
+    let summary = format!("{} actions to apply", plan.len());
+    order.store.advance(epoch, plan.run(), RunEvent::Apply, &summary, now).await?;
+    Ok(())
+}
+
+/// Who is who was approved with the plan, and is true whatever becomes of its actions: it is recorded first, so that an
+/// interrupted run knows its people.
+async fn record_links(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch) -> Result<(), StoreError> {
+    let now = (order.clock)();
+    for (target, proposals) in plan.links() {
+        let changes: Vec<_> = proposals
+            .iter()
+            .map(|proposal| {
+                LinkChange::Add(Link {
+                    person: proposal.person.clone(),
+                    cardholder: proposal.cardholder.clone(),
+                    origin: LinkOrigin::Matched(proposal.key.kind()),
+                    since: now,
+                    keys: proposal.keys.clone(),
+                    suspended_by: None,
+                })
+            })
+            .collect();
+        if !changes.is_empty() {
+            order.store.link(epoch, target, &changes).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn apply_to(
+    site: &Site<'_>,
+    run: RunId,
+    work: Work,
+    fresh: Option<&Fresh>,
+) -> Result<(TargetId, TargetReport), StoreError> {
+    let total = work.len();
+    let at_once = site.target.info().capabilities.in_flight_max.get() as usize;
+    let mut reports = Vec::with_capacity(total as usize);
+    for (lane, actions) in [(LaneKind::Revoke, work.revoke), (LaneKind::Stage, work.stage)] {
+        let first = reports.len();
+        let mut running = futures::stream::iter(actions.into_iter().enumerate())
+            .map(|(at, action)| async move { (first + at, one(site, run, lane, action, fresh).await) })
+            .buffer_unordered(at_once);
+        while let Some((at, report)) = running.next().await {
+            reports.push((at, report?));
+            let done = reports.len() as u64;
+            site.order.observer.progress(Progress::Applying { target: site.id.clone(), done, total });
+        }
+    }
+    reports.sort_by_key(|(at, _)| *at);
+    let actions = reports.into_iter().map(|(_, report)| report).collect();
+    Ok((site.id.clone(), TargetReport { actions, stopped: why_stopped(site) }))
+}
+
+/// One action, from the last look before it to the first look after it.
+async fn one(
+    site: &Site<'_>,
+    run: RunId,
+    lane: LaneKind,
+    action: Action,
+    fresh: Option<&Fresh>,
+) -> Result<ActionReport, StoreError> {
+    let withdrawn = |detail: &str| Ok(site.report(&action, ActionState::Withdrawn, detail));
+    if let Some(why) = site.stopped() {
+        return Ok(site.report(&action, ActionState::Pending, why));
+    }
+    if site.is_open(&action.subject) {
+        return withdrawn("an earlier action on this record is not settled yet");
+    }
+    let key = (action.target.clone(), action.subject.clone(), action.steps.clone());
+    if fresh.is_some_and(|fresh| !fresh.contains(&key)) {
+        return withdrawn("a plan made just now would not do this any more");
+    }
+    let before = match last_look(site, run, &action).await {
+        Ok(LastLook::Free) => None,
+        Ok(LastLook::Record(record)) => Some(*record),
+        Ok(LastLook::Withdraw(why)) => return withdrawn(why),
+        Err(fault) => {
+            let detail = format!("not sent, since the record could not be read first: {fault}");
+            site.failed(Some(fault.kind), &format!("{}: {fault}", subject_text(&action.subject)));
+            return Ok(site.report(&action, ActionState::Pending, detail));
+        }
+    };
+    if !only_reduces(&action) && site.hold_on(&action, before.as_ref()) {
+        return withdrawn("the person is held out by name");
+    }
+    let adapted = match before.as_ref().map(|now| drift(&action, now, &site.links, &site.ours(&now.id))) {
+        None | Some(Drift::None) => action.clone(),
+        Some(Drift::Leaver(adapted)) => *adapted,
+        Some(Drift::Withdraw(why)) => return withdrawn(why),
+    };
+    if let Some(why) = site.ask_fuse(&adapted).await? {
+        return withdrawn(&why);
+    }
+    let at = (site.order.clock)();
+    site.drive(Intent { run, lane, action: adapted, before, at }, 0).await
+}
+
+/// What the last look before an action shows.
+enum LastLook {
+    /// Nobody has the key of the new record.
+    Free,
+    /// The record.
+    Record(Box<lockstep_contract::Cardholder>),
+    /// Not what was planned for.
+    Withdraw(&'static str),
+}
+
+async fn last_look(site: &Site<'_>, run: RunId, action: &Action) -> Result<LastLook, Fault> {
+    let cx = site.cx(run);
+    Ok(match &action.subject {
+        Subject::Existing(id) => match site.target.read(&cx, id).await? {
+            Some(record) => LastLook::Record(Box::new(record)),
+            None => LastLook::Withdraw("the record is gone from the PACS"),
+        },
+        Subject::New(key) if site.target.find(&cx, key).await?.is_empty() => LastLook::Free,
+        Subject::New(_) => LastLook::Withdraw("a record with this key is there meanwhile; plan again"),
+    })
+}
+
+/// Remembers the policies that were agreed to (the core says which) on every target that was gone through, and accepts
+/// disputed counts when nothing is held any more.
+async fn conclude(
+    order: &ApplyOrder<'_>,
+    plan: &ApprovedPlan,
+    epoch: Epoch,
+    report: &ApplyReport,
+) -> Result<(), StoreError> {
+    let now = (order.clock)();
+    for (target, digest) in plan.policies() {
+        if report.targets.get(target).is_some_and(|done| done.stopped.is_some()) {
+            continue;
+        }
+        order.store.applied_policy(epoch, target, digest, now).await?;
+        if waiting(plan) == 0 {
+            order.store.accept(epoch, target, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How many actions of the plan still wait for somebody.
+fn waiting(plan: &ApprovedPlan) -> usize {
+    let waits = |because: LeftBecause| matches!(because, LeftBecause::NotApproved | LeftBecause::Held);
+    plan.left().iter().filter(|left| waits(left.because)).count()
+}
+
+/// Closes the run when all of it is settled; a run that somebody may go on with stays open.
+async fn finish(
+    order: &ApplyOrder<'_>,
+    plan: &ApprovedPlan,
+    epoch: Epoch,
+    report: &ApplyReport,
+) -> Result<(), StoreError> {
+    let total: usize = report.targets.values().map(|target| target.actions.len()).sum();
+    let verified = report.count(ActionState::Verified);
+    let waiting = waiting(plan);
+    let settled = report
+        .targets
+        .values()
+        .all(|target| target.stopped.is_none() && target.actions.iter().all(|action| action.state.is_settled()));
+    let event = if settled && waiting == 0 { RunEvent::Close } else { RunEvent::Pause };
+    let mut summary = format!("{verified} of {total} verified");
+    for (state, word) in [
+        (ActionState::Refused, "refused"),
+        (ActionState::Diverged, "diverged"),
+        (ActionState::Withdrawn, "withdrawn"),
+        (ActionState::Uncertain, "uncertain"),
+        (ActionState::Pending, "not sent"),
+    ] {
+        match report.count(state) {
+            0 => {}
+            count => summary.push_str(&format!(", {count} {word}")),
+        }
+    }
+    if waiting > 0 {
+        summary.push_str(&format!(", {waiting} wait for approval"));
+    }
+    order.store.advance(epoch, plan.run(), event, &summary, (order.clock)()).await?;
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Pure judgements about one action and one record: has the record drifted, may the action run all the same, how far
+//! did an interrupted action get, and what does its success mean for links. No I/O.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use lockstep_contract::{
+    AccessLevelId, Action, Cardholder, Credential, CredentialId, CredentialStatus, Expectation, ImageDigest,
+    InactiveStatus, Reduction, Status, Step, Steps, Subject, Validity,
+};
+use lockstep_core::{Link, LinkOrigin, Links};
+
+use crate::{Intent, LinkChange};
+
+/// True when the action does nothing but take access away.
+pub(crate) fn only_reduces(action: &Action) -> bool {
+    action.steps.iter().all(|step| step.as_reduction().is_some())
+}
+
+/// True when the action takes anything away.
+pub(crate) fn reduces(action: &Action) -> bool {
+    action.steps.iter().any(|step| step.as_reduction().is_some())
+}
+
+fn suspends(action: &Action) -> bool {
+    action.steps.iter().any(|step| matches!(step, Step::Reduce(Reduction::Suspend)))
+}
+
+/// Whether the record is still the one that the action was planned against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Drift {
+    /// It is.
+    None,
+    /// It is not, but the action is a leaver's, and this is what of it still fits.
+    Leaver(Box<Action>),
+    /// It is not, and the action may not run.
+    Withdraw(&'static str),
+}
+
+/// Compares the record with the one planned against. `ours` are the images in which actions of this same run left it: a
+/// change of our own is no drift.
+pub(crate) fn drift(action: &Action, now: &Cardholder, links: &Links, ours: &[ImageDigest]) -> Drift {
+    let Some(basis) = &action.basis else {
+        return Drift::Withdraw("the action names no record that it was planned against");
+    };
+    let found = now.digest();
+    if found == *basis || ours.contains(&found) {
+        return Drift::None;
+    }
+    if !(suspends(action) && only_reduces(action)) {
+        return Drift::Withdraw("the record changed since the plan was made; plan again");
+    }
+    if now.status != Status::Active {
+        return Drift::Withdraw("the record was switched off by somebody else meanwhile; it stays as it is");
+    }
+    if !same_human(action, now, links) {
+        return Drift::Withdraw("the record changed since, and no longer shows a key of this person; plan again");
+    }
+    still_fits(action, now).map_or(Drift::Withdraw("nothing of the action still fits the record"), |action| {
+        Drift::Leaver(Box::new(action))
+    })
+}
+
+/// The record is linked to the person of the action and still has a key of theirs.
+fn same_human(action: &Action, now: &Cardholder, links: &Links) -> bool {
+    links.of_cardholder(&now.id).is_some_and(|link| {
+        action.person.as_ref() == Some(&link.person) && link.keys.iter().any(|key| now.keys.contains(key))
+    })
+}
+
+/// The reductions of a leaver's action that still only reduce, and what they must lead to now.
+fn still_fits(action: &Action, now: &Cardholder) -> Option<Action> {
+    let fits = |step: &&Step| match step {
+        Step::Reduce(Reduction::Suspend) => true,
+        Step::Reduce(Reduction::Revoke { level }) => now.levels.contains(level),
+        Step::Reduce(Reduction::Narrow { validity }) => validity.within(&now.validity),
+        Step::Reduce(Reduction::Deactivate { credential, .. }) => {
+            now.credentials.iter().any(|c| c.id == *credential && !matches!(c.status, CredentialStatus::Inactive(_)))
+        }
+        Step::Provision { .. }
+        | Step::Amend { .. }
+        | Step::Reinstate
+        | Step::Widen { .. }
+        | Step::Grant { .. }
+        | Step::Activate { .. } => false,
+    };
+    let steps = Steps::new(action.steps.iter().filter(fits).cloned().collect())?;
+    let mut expect = Expectation { status: Some(Status::Suspended), ..Expectation::default() };
+    expect.levels_present.clone_from(&now.levels);
+    for step in &steps {
+        match step {
+            Step::Reduce(Reduction::Revoke { level }) => {
+                expect.levels_present.remove(level);
+                expect.levels_absent.insert(level.clone());
+            }
+            Step::Reduce(Reduction::Narrow { validity }) => expect.validity = Some(*validity),
+            Step::Reduce(Reduction::Deactivate { credential, status }) => {
+                expect.credentials.insert(credential.clone(), CredentialStatus::Inactive(*status));
+            }
+            Step::Reduce(Reduction::Suspend)
+            | Step::Provision { .. }
+            | Step::Amend { .. }
+            | Step::Reinstate
+            | Step::Widen { .. }
+            | Step::Grant { .. }
+            | Step::Activate { .. } => {}
+        }
+    }
+    Some(Action { steps, expect, basis: Some(now.digest()), ..action.clone() })
+}
+
+/// Everything that the steps of one action may turn a record into.
+#[derive(Default)]
+struct Reach<'a> {
+    added: BTreeSet<&'a AccessLevelId>,
+    removed: BTreeSet<&'a AccessLevelId>,
+    status: Option<Status>,
+    validity: Option<Validity>,
+    credentials: Vec<(&'a CredentialId, CredentialStatus)>,
+    amended: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Reach<'a> {
+    fn of(action: &'a Action) -> Self {
+        let mut reach = Self::default();
+        for step in &action.steps {
+            match step {
+                Step::Reduce(Reduction::Suspend) => reach.status = Some(Status::Suspended),
+                Step::Reduce(Reduction::Deactivate { credential, status }) => {
+                    reach.credentials.push((credential, CredentialStatus::Inactive(*status)));
+                }
+                Step::Reduce(Reduction::Revoke { level }) => {
+                    reach.removed.insert(level);
+                }
+                Step::Reduce(Reduction::Narrow { validity }) | Step::Widen { validity } => {
+                    reach.validity = Some(*validity);
+                }
+                Step::Provision { profile, .. } | Step::Amend { profile } => {
+                    reach.amended.extend(profile.iter().map(|(name, value)| (name.as_str(), value)));
+                }
+                Step::Reinstate => reach.status = Some(Status::Active),
+                Step::Grant { level } => {
+                    reach.added.insert(level);
+                }
+                Step::Activate { credential } => reach.credentials.push((credential, CredentialStatus::Active)),
+            }
+        }
+        reach
+    }
+
+    fn credential(&self, before: &Credential, now: &Credential) -> bool {
+        let by_status = match self.status {
+            // A system without a flag switches every credential off or on instead.
+            Some(Status::Suspended) => now.status == CredentialStatus::Inactive(InactiveStatus::Disabled),
+            Some(Status::Active) => now.status == CredentialStatus::Active,
+            Some(Status::Other(_)) | None => false,
+        };
+        before.id == now.id
+            && (before.status == now.status
+                || by_status
+                || self.credentials.iter().any(|(id, status)| **id == now.id && *status == now.status))
+    }
+}
+
+/// True when the record is as before, or on the way from there to where the action leads: nobody else touched it, so
+/// sending the whole action again ends where sending it once would have.
+pub(crate) fn untouched_by_others(action: &Action, before: &Cardholder, now: &Cardholder) -> bool {
+    let reach = Reach::of(action);
+    let levels = now.levels.difference(&before.levels).all(|level| reach.added.contains(level))
+        && before.levels.difference(&now.levels).all(|level| reach.removed.contains(level));
+    let status = now.status == before.status || Some(&now.status) == reach.status.as_ref();
+    let validity = now.validity == before.validity || Some(now.validity) == reach.validity;
+    let names: BTreeSet<&str> =
+        before.profile.iter().chain(now.profile.iter()).map(|(name, _)| name.as_str()).collect();
+    let profile = names.into_iter().all(|name| {
+        let value = now.profile.get(name);
+        value == before.profile.get(name) || value.is_some_and(|value| reach.amended.contains(&(name, value)))
+    });
+    let keys = before.keys == now.keys || !reach.amended.is_empty();
+    let by_id = |cardholder: &Cardholder| {
+        let mut credentials = cardholder.credentials.clone();
+        credentials.sort_by(|a, b| a.id.cmp(&b.id));
+        credentials
+    };
+    let (old, new) = (by_id(before), by_id(now));
+    let credentials = old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| reach.credential(old, new));
+    before.id == now.id && before.site == now.site && levels && status && validity && profile && keys && credentials
+}
+
+/// What a verified action means for who is who.
+pub(crate) fn link_changes(intent: &Intent, after: &Cardholder, now: Timestamp) -> Vec<LinkChange> {
+    let mut changes = Vec::new();
+    for step in &intent.action.steps {
+        match step {
+            Step::Provision { keys, .. } => {
+                if let Some(person) = &intent.action.person {
+                    changes.push(LinkChange::Add(Link {
+                        person: person.clone(),
+                        cardholder: after.id.clone(),
+                        origin: LinkOrigin::Provisioned,
+                        since: now,
+                        keys: keys.clone(),
+                        suspended_by: None,
+                    }));
+                }
+            }
+            // Only a suspension that was really ours may we lift one day (I8).
+            Step::Reduce(Reduction::Suspend) => {
+                if intent.before.as_ref().is_some_and(|before| before.status == Status::Active) {
+                    changes.push(LinkChange::Suspended { cardholder: after.id.clone(), by: intent.run });
+                }
+            }
+            Step::Reinstate => changes.push(LinkChange::Reinstated { cardholder: after.id.clone() }),
+            Step::Reduce(Reduction::Revoke { .. } | Reduction::Narrow { .. } | Reduction::Deactivate { .. })
+            | Step::Amend { .. }
+            | Step::Widen { .. }
+            | Step::Grant { .. }
+            | Step::Activate { .. } => {}
+        }
+    }
+    changes
+}
+
+/// Whose record, for messages.
+pub(crate) fn subject_text(subject: &Subject) -> String {
+    match subject {
+        Subject::Existing(id) => format!("cardholder {id}"),
+        Subject::New(key) => format!("new cardholder {key}"),
+    }
+}

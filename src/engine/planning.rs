@@ -1,0 +1,246 @@
+//! Planning a run: read both sides whole, look the absent up, plan and guard each target, and remember what was seen.
+//!
+//! Nothing here holds a write capability, and nothing is planned from a reading that was not whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt;
+use futures::future::join;
+use jiff::{SignedDuration, Timestamp};
+use lockstep_contract::{Cx, Fault, FaultKind, PersonId, Scope, ServerMark, TargetId};
+use lockstep_core::{
+    Code, DirectorySnapshot, Guarded, Header, Inputs, Looked, PLAN_FORMAT, PlanDocument, RunEvent, RunState,
+    TargetSnapshot, absentees, guard,
+};
+
+use crate::lease::leased;
+use crate::{Epoch, Observation, PlanOrder, RunError, RunKind, RunRecord, StoreError, TargetOrder, layers, reading};
+
+/// So many targets are read at one time, at most: each reading is held in memory until its target is planned.
+const TARGETS_AT_ONCE: usize = 2;
+/// More than this between our clock and the directory's is worth a warning (S13).
+const SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
+
+/// A plan, and the targets that it says nothing about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The plan for every target that could be read.
+    pub document: PlanDocument,
+    /// Targets that could not be read whole. Nothing was planned for them.
+    pub unreadable: Vec<(TargetId, Fault)>,
+}
+
+/// Reads, plans, guards, and remembers the run.
+///
+/// # Errors
+/// When the directory, or every target, could not be read whole; when another server answered for the directory; when
+/// the memory failed; and when the run was asked to stop. Nothing is planned then.
+pub async fn plan(order: PlanOrder<'_>) -> Result<Planned, RunError> {
+    let order = &order;
+    leased(order.store, &order.node, &order.clock, |epoch| run(order, epoch)).await
+}
+
+async fn run(order: &PlanOrder<'_>, epoch: Epoch) -> Result<Planned, RunError> {
+    let began = (order.clock)();
+    let record = RunRecord {
+        run: order.run,
+        kind: RunKind::Plan,
+        state: RunState::Reading,
+        began,
+        changed: began,
+        plan: None,
+        summary: String::new(),
+    };
+    order.store.begin(epoch, &record).await?;
+    match read_and_plan(order, epoch, began).await {
+        Ok(planned) => {
+            finish(order, epoch, &planned).await?;
+            Ok(planned)
+        }
+        Err(error) => {
+            let summary = error.to_string();
+            let abandoned = order.store.advance(epoch, order.run, RunEvent::Abandon, &summary, (order.clock)()).await;
+            if let Err(second) = abandoned {
+                tracing::warn!(error = %second, "the end of the run could not be recorded");
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn finish(order: &PlanOrder<'_>, epoch: Epoch, planned: &Planned) -> Result<(), StoreError> {
+    let document = &planned.document;
+    let tally = document.tally();
+    let held = document.held();
+    let nothing = document.entries.is_empty() && document.targets.iter().all(|target| target.links.is_empty());
+    let event = if nothing { RunEvent::Close } else { RunEvent::Stage };
+    let summary = format!(
+        "{} to provision, {} to change, {} to disable, {held} held, {} undecided",
+        tally.provision, tally.change, tally.disable, tally.undecided
+    );
+    order.store.set_plan(epoch, order.run, &document.digest).await?;
+    order.store.advance(epoch, order.run, event, &summary, (order.clock)()).await?;
+    Ok(())
+}
+
+async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> Result<Planned, RunError> {
+    let cx = Cx { run: Some(order.run), budget: order.call_budget, cancel: order.cancel.clone() };
+    let mark = server_mark(order, &cx, now).await?;
+    let mut reads = futures::stream::iter(&order.targets)
+        .map(|target| reading::target(target.reader, &cx, order.observer))
+        .buffered(TARGETS_AT_ONCE);
+    let (people, mut read) = join(read_people(order, &cx), reads.next()).await;
+    let people = people?;
+    if let Some(mark) = mark {
+        remember_mark(order, epoch, &mark).await?;
+    }
+    let absent = absent(order, &people).await?;
+    let looked = reading::look_up(order.directory, &cx, absent, order.observer).await;
+
+    let (mut guarded, mut unreadable) = (Vec::new(), Vec::new());
+    for target in &order.targets {
+        stop_if_asked(order)?;
+        let id = target.reader.info().id.clone();
+        match read.take() {
+            Some(Ok(cardholders)) => {
+                let judged = judge(order, target, &people, &cardholders, &looked, now).await?;
+                drop(cardholders);
+                order.store.observe(epoch, &id, &observation(&judged), now).await?;
+                guarded.push((target.reader.info().clone(), judged));
+            }
+            Some(Err(fault)) => unreadable.push((id, fault)),
+            None => {}
+        }
+        read = reads.next().await;
+    }
+    stop_if_asked(order)?;
+    if guarded.is_empty()
+        && let Some((target, fault)) = unreadable.first().cloned()
+    {
+        return Err(RunError::Unreadable { system: target.to_string(), fault });
+    }
+    Ok(Planned { document: PlanDocument::build(header(order, now), guarded), unreadable })
+}
+
+fn stop_if_asked(order: &PlanOrder<'_>) -> Result<(), RunError> {
+    if order.cancel.is_cancelled() { Err(RunError::Cancelled) } else { Ok(()) }
+}
+
+/// Linked people who are not in the reading. Links are read again when their target is planned: held for all targets
+/// at once they would be the largest thing in memory.
+async fn absent(order: &PlanOrder<'_>, people: &DirectorySnapshot) -> Result<BTreeSet<PersonId>, StoreError> {
+    let mut absent = BTreeSet::new();
+    for target in &order.targets {
+        let links = order.store.links(&target.reader.info().id).await?;
+        absent.extend(absentees(people, &links));
+    }
+    Ok(absent)
+}
+
+async fn read_people(order: &PlanOrder<'_>, cx: &Cx) -> Result<DirectorySnapshot, RunError> {
+    let groups = order.targets.iter().flat_map(|target| target.policy.groups()).collect();
+    let fields = order.targets.iter().flat_map(|target| target.policy.fields()).collect();
+    let scope = Scope { fields };
+    let read = reading::directory(order.directory, cx, &scope, &groups, order.observer).await;
+    read.map_err(|fault| unreadable_directory(order, fault))
+}
+
+fn unreadable_directory(order: &PlanOrder<'_>, fault: Fault) -> RunError {
+    match fault.kind {
+        FaultKind::Cancelled => RunError::Cancelled,
+        _ => RunError::Unreadable { system: order.directory.info().id.to_string(), fault },
+    }
+}
+
+/// The names under which marks are remembered: the directory as a whole, and each replica for itself.
+fn mark_names(order: &PlanOrder<'_>, mark: &ServerMark) -> Vec<String> {
+    let directory = &order.directory.info().id;
+    let replica = mark.replica.as_ref().map(|replica| format!("{directory}#{replica}"));
+    std::iter::once(directory.to_string()).chain(replica).collect()
+}
+
+async fn server_mark(order: &PlanOrder<'_>, cx: &Cx, now: Timestamp) -> Result<Option<ServerMark>, RunError> {
+    let info = order.directory.info();
+    let health = layers::read(cx, None, info.id.as_str(), "ask which server this is", || order.directory.probe(cx));
+    let Some(mark) = health.await.map_err(|fault| unreadable_directory(order, fault))?.server else {
+        return Ok(None);
+    };
+    for name in mark_names(order, &mark) {
+        if let Some(before) = order.store.server_mark(&name).await?
+            && let Some(detail) = reading::other_server(&before, &mark)
+        {
+            return Err(RunError::OtherServer { directory: info.id.clone(), detail });
+        }
+    }
+    if let Some(clock) = mark.clock
+        && clock.duration_since(now).abs() > SKEW_MAX
+    {
+        tracing::warn!(directory = %info.id, %clock, %now, "the clocks of the directory and of this machine disagree");
+    }
+    Ok(Some(mark))
+}
+
+async fn remember_mark(order: &PlanOrder<'_>, epoch: Epoch, mark: &ServerMark) -> Result<(), StoreError> {
+    for name in mark_names(order, mark) {
+        order.store.mark_server(epoch, &name, mark).await?;
+    }
+    Ok(())
+}
+
+async fn judge(
+    order: &PlanOrder<'_>,
+    target: &TargetOrder<'_>,
+    people: &DirectorySnapshot,
+    cardholders: &TargetSnapshot,
+    looked: &BTreeMap<PersonId, Looked>,
+    now: Timestamp,
+) -> Result<Guarded, StoreError> {
+    let info = target.reader.info();
+    let links = order.store.links(&info.id).await?;
+    let holds = order.store.holds(&info.id).await?;
+    let history = order.store.history(&info.id, now).await?;
+    let draft = lockstep_core::plan(Inputs {
+        target: info,
+        people,
+        cardholders,
+        links: &links,
+        holds: &holds,
+        looked,
+        policy: target.policy,
+        run: order.run,
+        now,
+    });
+    drop(links);
+    Ok(guard(draft, target.policy, target.limits, &history))
+}
+
+/// The counts of this reading. Where a guard objected to a drop, they are disputed: compared with the next time, they
+/// would make the same drop look normal.
+fn observation(judged: &Guarded) -> Observation {
+    let facts = judged.draft().facts();
+    let disputed = judged.trips().iter().any(|trip| match trip.code {
+        Code::SourceShrank | Code::NobodyLeft | Code::Evidence => true,
+        Code::GroupShrank | Code::LevelShrank => !trip.holds.is_empty(),
+        _ => false,
+    });
+    Observation {
+        people: facts.people_active,
+        groups: facts.groups.iter().filter_map(|(group, members)| Some((group.clone(), (*members)?))).collect(),
+        levels: facts.levels.iter().map(|(level, facts)| (level.clone(), facts.holders)).collect(),
+        cardholders: facts.cardholders,
+        disputed,
+    }
+}
+
+fn header(order: &PlanOrder<'_>, now: Timestamp) -> Header {
+    let hours = order.targets.iter().map(|target| target.limits.plan_age_hours).min().unwrap_or(24);
+    Header {
+        format: PLAN_FORMAT.to_owned(),
+        run: order.run,
+        created: now,
+        expires: now.saturating_add(SignedDuration::from_hours(i64::from(hours))).unwrap_or(Timestamp::MAX),
+        version: order.version.clone(),
+        directory: Some(order.directory.info().id.clone()),
+        config_digest: order.config_digest.clone(),
+    }
+}

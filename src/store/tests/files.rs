@@ -1,0 +1,175 @@
+//! What is on the disk: who may read it, what becomes of damage, and the two files that an emergency works with.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use lockstep_contract::{CardholderId, CorrelationKey, KeyKind, TargetId};
+use lockstep_engine::{NodeId, Store, StoreError};
+use lockstep_store::{Roster, RosterEntry, Spool, SqliteStore, read_all, set_aside};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+async fn written(path: &Path) {
+    let store = SqliteStore::open(path).expect("opens");
+    let now = Timestamp::UNIX_EPOCH;
+    let epoch = store.lease(&NodeId("a".into()), SignedDuration::from_mins(1), now).await.expect("free");
+    let target = TargetId::new("hq").expect("id");
+    for digest in ["first", "second", "third"] {
+        store.applied_policy(epoch, &target, digest, now).await.expect("written");
+    }
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).expect("is there").permissions().mode() & 0o777
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_can_read_any_of_it() {
+    let folder = folder();
+    let path = folder.path().join("state.db");
+    written(&path).await;
+    Roster::write(folder.path().join("roster.db"), [], Timestamp::UNIX_EPOCH).expect("written");
+    drop(Spool::create(folder.path(), "x").expect("made"));
+    for entry in fs::read_dir(folder.path()).expect("lists") {
+        let path = entry.expect("is there").path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_left_alone() {
+    let folder = folder();
+    let path = folder.path().join("state.db");
+    written(&path).await;
+    rusqlite::Connection::open(&path).and_then(|c| c.pragma_update(None, "user_version", 99)).expect("changed");
+    assert!(matches!(SqliteStore::open(&path), Err(StoreError::TooNew { found: 99, .. })));
+}
+
+#[tokio::test]
+async fn what_cannot_be_understood_is_never_made_anew() {
+    let folder = folder();
+    for (name, bytes) in [("empty", b"".as_slice()), ("text", b"this is no database, but a text of some length")] {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).expect("written");
+        assert!(matches!(SqliteStore::open(&path), Err(StoreError::Corrupt { .. })), "{name}");
+        assert_eq!(fs::read(&path).expect("read"), bytes, "{name} was changed");
+    }
+    let other = folder.path().join("other.db");
+    rusqlite::Connection::open(&other).and_then(|c| c.execute_batch("CREATE TABLE t (x)")).expect("made");
+    assert!(matches!(SqliteStore::open(&other), Err(StoreError::Corrupt { .. })));
+}
+
+#[tokio::test]
+async fn a_change_behind_our_back_is_found() {
+    for change in [
+        "UPDATE journal SET body = replace(body, 'second', 'sEcond')",
+        "DELETE FROM journal WHERE seq = 2",
+        "DELETE FROM journal WHERE seq = (SELECT max(seq) FROM journal)",
+        "UPDATE named SET body = replace(body, 'third', 'other')",
+        "UPDATE named SET name = 'lab'",
+        "UPDATE head SET seq = seq - 1",
+    ] {
+        let folder = folder();
+        let path = folder.path().join("state.db");
+        written(&path).await;
+        rusqlite::Connection::open(&path).and_then(|c| c.execute_batch(change)).expect("changed");
+        let found = match SqliteStore::open(&path) {
+            Ok(store) => store.verify().await,
+            Err(error) => Err(error),
+        };
+        assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{change}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn flipped_bits_in_what_was_written_are_found() {
+    let folder = folder();
+    let path = folder.path().join("state.db");
+    written(&path).await;
+    let whole = fs::read(&path).expect("read");
+    let at = whole.windows(6).position(|bytes| bytes == b"second").expect("it is in the journal");
+    for offset in 0..6 {
+        for bit in 0..8 {
+            let mut flipped = whole.clone();
+            flipped[at + offset] ^= 1 << bit;
+            fs::write(&path, &flipped).expect("written");
+            let found = match SqliteStore::open(&path) {
+                Ok(store) => store.verify().await,
+                Err(error) => Err(error),
+            };
+            assert!(matches!(found, Err(StoreError::Corrupt { .. })), "byte {offset}, bit {bit}: {found:?}");
+        }
+    }
+}
+
+fn key(value: &str) -> CorrelationKey {
+    CorrelationKey::new(KeyKind::Employee, value).expect("key")
+}
+
+#[test]
+fn the_roster_knows_whoever_is_in_it_and_names_nobody() {
+    let folder = folder();
+    let path = folder.path().join("roster.db");
+    let entry = |target: &str, id: &str, value: &str| RosterEntry {
+        target: TargetId::new(target).expect("id"),
+        cardholder: CardholderId::new(id).expect("id"),
+        keys: [key(value)].into_iter().collect(),
+    };
+    let now = Timestamp::from_second(1_700_000_000).expect("in range");
+    Roster::write(&path, [entry("hq", "1", "old")], Timestamp::UNIX_EPOCH).expect("written");
+    Roster::write(&path, [entry("hq", "7", "77001"), entry("lab", "9", "77001"), entry("hq", "8", "77002")], now)
+        .expect("replaced");
+    let roster = Roster::load(&path).expect("loads");
+    assert_eq!(roster.made(), now);
+    let found = roster.lookup([&key("77001")]).expect("read");
+    let found: Vec<String> =
+        found.iter().flat_map(|(target, ids)| ids.iter().map(move |id| format!("{target}/{id}"))).collect();
+    assert_eq!(found, ["hq/7", "lab/9"]);
+    assert!(roster.lookup([&key("old")]).expect("read").is_empty(), "it was replaced as a whole");
+    let bytes = fs::read(&path).expect("read");
+    assert!(!bytes.windows(5).any(|bytes| bytes == b"77001"), "a key is in the file");
+    assert!(Roster::load(folder.path().join("none")).is_err());
+}
+
+#[test]
+fn a_spool_is_read_back_as_written_and_a_torn_line_never_happened() {
+    let folder = folder();
+    let path = folder.path().join("spool");
+    assert_eq!(read_all::<String>(&path).expect("no folder, no files"), []);
+    let mut spool = Spool::create(&path, "2026-11-24/../x").expect("made");
+    for event in ["held", "intended", "done"] {
+        spool.append(&event).expect("synced");
+    }
+    let file = spool.path().to_owned();
+    assert_eq!(file.parent(), Some(path.as_path()), "a name leads nowhere else");
+    drop(spool);
+    let read = read_all::<String>(&path).expect("whole");
+    assert_eq!(
+        (read[0].events.as_slice(), read[0].torn),
+        (["held", "intended", "done"].map(String::from).as_slice(), false)
+    );
+
+    let whole = fs::read(&file).expect("read");
+    let two = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).expect("three lines").0 + 1;
+    for cut in two + 1..whole.len() {
+        fs::write(&file, &whole[..cut]).expect("written");
+        let read = read_all::<String>(&path).expect("the rest is whole");
+        assert_eq!((read[0].events.len(), read[0].torn), (2, true), "cut at {cut}");
+    }
+    for changed in 0..two {
+        let mut bytes = whole.clone();
+        bytes[changed] ^= 1;
+        fs::write(&file, &bytes).expect("written");
+        let found = read_all::<String>(&path);
+        assert!(found.is_err() || bytes[changed] == b'\n', "a change at {changed} went unseen: {found:?}");
+    }
+    fs::write(&file, &whole).expect("written");
+    set_aside(&file).expect("renamed");
+    assert_eq!(read_all::<String>(&path).expect("nothing is left"), []);
+}

@@ -1,0 +1,72 @@
+//! Speed and memory as ratios: what Lockstep does beside the least that could do it, measured in one run on one machine.
+//!
+//! ```text
+//! cargo run --release -p lockstep-bench            everything
+//! cargo run --release -p lockstep-bench planning   one part
+//! ```
+//!
+//! It prints, it never fails: a ratio is for people to look at. This must not become a timed test.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a bench program prints its table")]
+
+mod measure;
+mod planning;
+mod start;
+mod world;
+
+use std::process::ExitCode;
+
+use measure::{Reading, child, here};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, name, rest @ ..] = arguments.as_slice()
+        && flag == "--measure"
+    {
+        return measured(name, rest);
+    }
+    let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
+    let mut failed = false;
+    let mut part = |name: &str, run: &dyn Fn() -> Result<(), String>| {
+        if wanted(name) {
+            println!("\n== {name}");
+            if let Err(why) = run() {
+                println!("   could not be measured: {why}");
+                failed = true;
+            }
+        }
+    };
+    part("start", &start::report);
+    part("planning", &planning_report);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// One measurement, in this process, for the parent.
+fn measured(name: &str, rest: &[String]) -> ExitCode {
+    let people = rest.first().and_then(|count| count.parse().ok()).unwrap_or(100_000);
+    let reading = match name {
+        "generate" => here(|| planning::generate(people)),
+        "core" => here(|| planning::core(people)),
+        "merge" => here(|| planning::merge(people)),
+        _ => return ExitCode::FAILURE,
+    };
+    println!("{}", serde_json::to_string(&reading).unwrap_or_default());
+    ExitCode::SUCCESS
+}
+
+fn planning_report() -> Result<(), String> {
+    let people: u64 = std::env::var("BENCH_PEOPLE").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let arguments = [people.to_string()];
+    let generate = child("generate", &arguments, 2)?;
+    let core = child("core", &arguments, 2)?;
+    let merge = child("merge", &arguments, 2)?;
+    let net = |reading: &Reading| reading.seconds - generate.seconds;
+    let bytes = |reading: &Reading| reading.peak_bytes.saturating_sub(reading.before_bytes) / people;
+    println!("   {people} people x {people} cardholders, 10 attributes and 10 groups each, nothing to do");
+    println!("   making them up       {:8.2} s  (taken off below)", generate.seconds);
+    println!("   compact sorted merge {:8.2} s  {:6} bytes an identity  {}", net(&merge), bytes(&merge), merge.note);
+    println!("   planning core        {:8.2} s  {:6} bytes an identity  {}", net(&core), bytes(&core), core.note);
+    println!("   ratio                {:8.2} x  (goal 1.5 x, 600 bytes)", net(&core) / net(&merge));
+    Ok(())
+}

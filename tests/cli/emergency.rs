@@ -1,0 +1,99 @@
+//! `offboard`, with everything else broken.
+
+use std::fs;
+
+use crate::site::{CONFIG, Site};
+
+#[test]
+fn a_person_is_put_out_with_directory_and_state_gone() {
+    let site = Site::settled();
+    fs::remove_file(site.path("people.csv")).expect("removed");
+    fs::remove_dir_all(site.path("state")).expect("removed");
+    let done = site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]).ends(0);
+    assert!(done.out.contains("Out everywhere: 1 records switched off and read back."), "{}", done.out);
+    let holder = site.holder(3);
+    assert_eq!(holder["status"], "suspended");
+    assert_ne!(holder["credentials"][0]["status"], "active");
+    assert!(site.path("state/spool").is_dir(), "the record is on disk");
+}
+
+#[test]
+fn who_was_put_out_stays_out() {
+    let site = Site::settled();
+    let done = site.run(&["offboard", "employee:1003", "--reason", "theft", "--by", "Desk", "--yes", "--json"]).ends(0);
+    assert_eq!(done.json()["complete"], true);
+    site.run(&["sync"]).ends(0);
+    assert_eq!(site.holder(3)["status"], "suspended", "the directory still says active");
+    let status = site.run(&["status"]).ends(0);
+    assert!(status.out.contains("held out since") && status.out.contains("by Desk"), "{}", status.out);
+    let why = site.run(&["explain", "employee:1003"]).ends(0);
+    assert!(why.out.contains("held out since"), "{}", why.out);
+    assert!(!done.out.contains("26-771003") && !status.out.contains("26-771003"), "no card number in full");
+}
+
+#[test]
+fn an_offboarding_while_the_state_is_away_is_taken_over_later() {
+    let site = Site::settled();
+    let (state, away) = (site.path("state/lockstep.db"), site.path("away.db"));
+    fs::rename(&state, &away).expect("moved away");
+    site.run(&["offboard", "employee:1004", "--reason", "theft", "--yes"]).ends(0);
+    fs::rename(&away, &state).expect("back");
+    let waiting = site.run(&["status"]).ends(0);
+    assert!(waiting.out.contains("wait for the next"), "{}", waiting.out);
+    site.run(&["sync"]).ends(0);
+    assert_eq!(site.holder(4)["status"], "suspended");
+    let taken = site.run(&["status"]).ends(0);
+    assert!(taken.out.contains("held out since") && !taken.out.contains("wait for the next"), "{}", taken.out);
+}
+
+#[test]
+fn a_broken_section_does_not_save_anybody_elsewhere() {
+    let site = Site::settled();
+    let second = "\n[[target]]\nid = \"annex\"\nkind = \"telepathy\"\nmapping = \"mappings/hq.toml\"\n";
+    site.write("lockstep.toml", &format!("{CONFIG}{second}"));
+    let part = site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]).ends(4);
+    assert_eq!(site.holder(3)["status"], "suspended");
+    assert!(part.out.contains("annex: NOT asked"), "{}", part.out);
+}
+
+#[test]
+fn a_pacs_that_is_down_is_named() {
+    let site = Site::settled();
+    site.write("hq.json", "{ this is no PACS");
+    let part = site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]).ends(4);
+    assert!(part.out.contains("hq: NOT asked"), "{}", part.out);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let site = Site::settled();
+    let before = site.world();
+    let dry = site.run(&["offboard", "employee:1003", "--reason", "drill", "--dry-run"]).ends(0);
+    assert!(dry.out.contains("would switch the cardholder off"), "{}", dry.out);
+    assert_eq!(site.world(), before);
+    assert!(!site.path("state/spool").exists());
+}
+
+#[test]
+fn several_records_of_one_person_are_listed_and_asked_about() {
+    let site = Site::settled();
+    let mut world = site.world();
+    let twin = crate::site::holder("h-twin", "1003", &["L-Main"]);
+    world["cardholders"].as_array_mut().expect("a list").push(twin);
+    site.write_world(&world);
+    let asked = site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]).ends(4);
+    assert!(asked.out.contains("cardholder:hq/h-twin") && asked.out.contains("cardholder:hq/h-03"), "{}", asked.out);
+    assert!(asked.err.contains("--all"), "{}", asked.err);
+    site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes", "--all"]).ends(0);
+    let off = site.world()["cardholders"].as_array().expect("a list").iter().filter(|h| h["status"] == "suspended").count();
+    assert_eq!(off, 2);
+}
+
+#[test]
+fn nobody_is_put_out_without_a_yes() {
+    let site = Site::settled();
+    let before = site.world();
+    let refused = site.run(&["offboard", "employee:1003", "--reason", "theft"]).ends(64);
+    assert!(refused.err.contains("--yes"), "{}", refused.err);
+    assert_eq!(site.world(), before);
+}
