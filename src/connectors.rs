@@ -51,6 +51,9 @@ pub(crate) const TARGETS: &[TargetKind] = &[
     target!("sim", lockstep_sim, "a simulated PACS in one file, to try Lockstep on"),
 ];
 
+/// Opens a system from its id and settings.
+type Open<Id, System> = fn(Id, &Settings, &Opening<'_>) -> Result<Arc<System>, OpenError>;
+
 /// A kind of directory.
 pub(crate) struct DirectoryKind {
     /// As `kind` in the configuration.
@@ -58,7 +61,7 @@ pub(crate) struct DirectoryKind {
     /// What it is, in a few words.
     pub about: &'static str,
     /// Opens one. Does not talk to it yet.
-    pub open: fn(DirectoryId, &Settings, &Opening<'_>) -> Result<Arc<dyn Directory>, OpenError>,
+    pub open: Open<DirectoryId, dyn Directory>,
     /// Reads the settings and opens nothing.
     pub check: fn(&Settings) -> Result<(), ConfigError>,
     /// The JSON Schema of its settings.
@@ -72,7 +75,7 @@ pub(crate) struct TargetKind {
     /// What it is, in a few words.
     pub about: &'static str,
     /// Opens one. Does not talk to it yet.
-    pub open: fn(TargetId, &Settings, &Opening<'_>) -> Result<Arc<dyn Target>, OpenError>,
+    pub open: Open<TargetId, dyn Target>,
     /// Reads the settings and opens nothing.
     pub check: fn(&Settings) -> Result<(), ConfigError>,
     /// The JSON Schema of its settings.

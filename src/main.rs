@@ -43,11 +43,14 @@ fn main() -> ExitCode {
 
 /// What people read when the program itself is wrong: where, no backtrace, and what to do.
 fn bug(info: &panic::PanicHookInfo<'_>) -> String {
+    let payload = info.payload();
+    let message =
+        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
     format!(
         "lockstep: this is a bug in Lockstep{place}: {}\n  not done: whatever had not been done by then; every action \
          that was begun is in the journal\n  next: run `lockstep status`, then the same command again; please report \
          the line above",
-        info.payload_as_str().unwrap_or("no message"),
+        message.unwrap_or("no message"),
     )
 }

@@ -45,6 +45,7 @@ impl Terminal {
         self.paint
     }
 
+    #[expect(clippy::unused_self, reason = "whoever may write data was handed the terminal")]
     /// Data, as it is. A reader that went away (`| head`) is not a failure; a full disk is.
     pub(crate) fn data(self, bytes: &[u8]) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();

@@ -15,7 +15,8 @@ fn root() -> PathBuf {
 /// Every file of the tree with one of these endings, build products and installed tools left out.
 fn files(endings: &[&str]) -> Vec<PathBuf> {
     fn walk(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
-        let mut entries: Vec<_> = fs::read_dir(folder).expect("a folder of the tree").map(|e| e.expect("an entry").path()).collect();
+        let mut entries: Vec<_> =
+            fs::read_dir(folder).expect("a folder of the tree").map(|e| e.expect("an entry").path()).collect();
         entries.sort();
         for path in entries {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
@@ -58,7 +59,8 @@ fn files_have_one_subject_and_are_short_enough_to_read() {
 
 #[test]
 fn modules_open_with_what_they_are_for() {
-    let bare: Vec<String> = files(&[".rs"]).iter().filter(|path| !read(path).starts_with("//!")).map(|path| name(path)).collect();
+    let bare: Vec<String> =
+        files(&[".rs"]).iter().filter(|path| !read(path).starts_with("//!")).map(|path| name(path)).collect();
     complain("every Rust file opens with //!", &bare);
 }
 
@@ -104,8 +106,13 @@ fn every_finding_is_explained() {
 
 #[test]
 fn adapters_say_what_they_speak_and_what_they_need() {
-    let connectors: Vec<PathBuf> = fs::read_dir(root().join("connectors")).expect("connectors").map(|e| e.expect("an entry").path()).collect();
-    let bare: Vec<String> = connectors.iter().filter(|path| path.is_dir() && !path.join("README.md").exists()).map(|path| name(path)).collect();
+    let connectors: Vec<PathBuf> =
+        fs::read_dir(root().join("connectors")).expect("connectors").map(|e| e.expect("an entry").path()).collect();
+    let bare: Vec<String> = connectors
+        .iter()
+        .filter(|path| path.is_dir() && !path.join("README.md").exists())
+        .map(|path| name(path))
+        .collect();
     complain("every connector has a README.md", &bare);
 }
 

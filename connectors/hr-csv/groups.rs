@@ -49,8 +49,10 @@ pub(crate) fn from_table(table: &Table, config: &Config, people: &People) -> Res
     for row in &table.rows {
         let cell = |at: usize| row.cells.get(at).map_or("", String::as_str);
         let (name, member) = (cell(group_at), cell(member_at));
-        if name.is_empty() {
-            return Err(Complaint::broken(format!("{}: there is no name of a group", table.place(row.line))));
+        // ` LAB` would be a group of its own, and whoever is in it would be missing from `LAB`.
+        if name.is_empty() || name.trim() != name || member.trim() != member {
+            let message = format!("{}: a name is missing, or starts or ends with a blank", table.place(row.line));
+            return Err(Complaint::broken(message).with_help("mend the row in the source"));
         }
         let group = groups.named(name);
         if let Some(nested) = member.strip_prefix(NESTED) {
@@ -77,10 +79,11 @@ fn column(table: &Table, config: &Config, name: &str) -> Result<usize, Complaint
     })
 }
 
-/// The one person of that name; `None` when there is nobody, or more than one.
+/// The one person of that name; `None` when there is nobody, or more than one. An id that is in no row is somebody who
+/// is not here any more, and no gap.
 fn identify(member: &str, by: MembersBy, people: &People) -> Option<PersonId> {
     let kind = match by {
-        MembersBy::Id => return PersonId::new(member).ok(),
+        MembersBy::Id => return PersonId::new(member).ok().filter(|id| !people.is_misspelt(id)),
         MembersBy::EmployeeNumber => KeyKind::Employee,
         MembersBy::Upn => KeyKind::Upn,
         MembersBy::Mail => KeyKind::Mail,

@@ -77,6 +77,15 @@ impl People {
         self.index.get(id).and_then(|at| self.list.get(*at))
     }
 
+    /// True for an id that nobody has, but somebody has in another case: `p17` beside `P17`.
+    pub(crate) fn is_misspelt(&self, id: &PersonId) -> bool {
+        if self.index.contains_key(id) || self.held.contains(id) {
+            return false;
+        }
+        let text = id.to_string();
+        self.list.iter().any(|person| person.id.to_string().eq_ignore_ascii_case(&text))
+    }
+
     /// The people that have this key.
     pub(crate) fn with_key<'p>(&'p self, key: &'p CorrelationKey) -> impl Iterator<Item = &'p Person> {
         self.list.iter().filter(move |person| person.keys.contains(key))

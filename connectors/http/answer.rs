@@ -62,6 +62,14 @@ impl Answer {
     /// # Errors
     /// [`FaultKind::Protocol`] when it is something else: a log-in page, a text cut short, a key that stands twice.
     pub fn json(&self) -> Result<Value, CallFault> {
+        self.json_with(&|_, value| value)
+    }
+
+    /// As [`json`](Self::json), with items of lists made smaller as they are read.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json).
+    pub fn json_with(&self, compact: &dyn Fn(&str, Value) -> Value) -> Result<Value, CallFault> {
         if let Some(found) = &self.content_type
             && !is_json(found)
         {
@@ -72,7 +80,8 @@ impl Answer {
             );
             return Err(self.broken(&message));
         }
-        json::parse(&self.body).map_err(|error| self.broken(&format!("the answer cannot be read: {error}")))
+        json::parse_with(&self.body, compact)
+            .map_err(|error| self.broken(&format!("the answer cannot be read: {error}")))
     }
 
     /// The fault that the status stands for, with what the peer said: `detail`, or else the beginning of the body.
@@ -108,12 +117,16 @@ impl Answer {
 
 fn is_json(content_type: &str) -> bool {
     let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media == "application/json" || media == "text/json" || (media.starts_with("application/") && media.ends_with("+json"))
+    media == "application/json"
+        || media == "text/json"
+        || (media.starts_with("application/") && media.ends_with("+json"))
 }
 
 const fn help(kind: FaultKind) -> Option<&'static str> {
     match kind {
-        FaultKind::Unauthenticated => Some("check that the token is the current one: many systems end the old one when a new one is made"),
+        FaultKind::Unauthenticated => {
+            Some("check that the token is the current one: many systems end the old one when a new one is made")
+        }
         FaultKind::Denied => Some("give the account of this token the rights listed in the connector's README"),
         FaultKind::Unreachable
         | FaultKind::Throttled

@@ -8,8 +8,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
 use lockstep_contract::{Cx, Fault, FaultKind, Secret};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, LOCATION,
-    RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
+    LOCATION, RETRY_AFTER,
 };
 use tokio::time::Instant;
 use url::Url;
@@ -51,7 +51,10 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("system", &self.system).field("base", &self.base.as_str()).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("system", &self.system)
+            .field("base", &self.base.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -171,7 +174,8 @@ fn header_of(auth: Auth) -> Result<(AuthHeader, Vec<Secret>), String> {
     if secret.expose().trim() != secret.expose() || secret.expose().is_empty() {
         return Err("the secret is empty, or starts or ends with a blank or a line break".to_owned());
     }
-    let mut header = HeaderValue::try_from(value).map_err(|_| "the secret holds a character that no header may hold")?;
+    let mut header =
+        HeaderValue::try_from(value).map_err(|_| "the secret holds a character that no header may hold")?;
     header.set_sensitive(true);
     Ok((Some((name, header)), vec![secret]))
 }
@@ -200,7 +204,8 @@ impl Call<'_> {
         let url = same_origin(&self.client.base, request.url.as_str())
             .map_err(|error| not_sent(at.fault(FaultKind::Protocol, &error.to_string())))?;
         self.wait_for_quota(&at).await?;
-        let remaining = self.deadline.saturating_duration_since(Instant::now()).min(self.client.settings.timeouts.total);
+        let remaining =
+            self.deadline.saturating_duration_since(Instant::now()).min(self.client.settings.timeouts.total);
         if remaining.is_zero() {
             return Err(not_sent(at.fault(FaultKind::Unreachable, "no time was left to send this request")));
         }
@@ -261,7 +266,8 @@ impl Call<'_> {
             match response.chunk().await {
                 Ok(None) => return Ok(answer),
                 Ok(Some(chunk)) if answer.body.len() + chunk.len() > limit => {
-                    return Err(answer.broken(&format!("the answer is longer than the limit of {limit} bytes")));
+                    let fault = answer.broken(&format!("the answer is longer than the limit of {limit} bytes"));
+                    return Err(CallFault { too_long: true, ..fault });
                 }
                 Ok(Some(chunk)) => answer.body.extend_from_slice(&chunk),
                 // A refusal stays a refusal, whether or not its explanation arrived.

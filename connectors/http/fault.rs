@@ -27,6 +27,8 @@ pub struct CallFault {
     pub effect: Effect,
     /// The status, when there was an answer.
     pub status: Option<u16>,
+    /// The answer was longer than the limit: asking for less may help.
+    pub too_long: bool,
     /// What went wrong.
     pub fault: Box<Fault>,
 }
@@ -34,7 +36,7 @@ pub struct CallFault {
 impl CallFault {
     /// A request that failed with this effect.
     pub fn new(effect: Effect, status: Option<u16>, fault: Fault) -> Self {
-        Self { effect, status, fault: Box::new(fault) }
+        Self { effect, status, too_long: false, fault: Box::new(fault) }
     }
 
     /// A request that was not sent.

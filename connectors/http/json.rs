@@ -24,8 +24,17 @@ pub struct JsonError {
 /// When it is cut short, is no JSON, has one key twice in an object, is nested more than 64 deep, or goes on after its
 /// end.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    parse_with(bytes, &|_, value| value)
+}
+
+/// Parses JSON, and makes items of lists smaller as soon as each has been read: `compact` is given the key of the list
+/// and the item. A list of a hundred thousand small objects takes a hundred times the memory of its text otherwise.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with(bytes: &[u8], compact: &dyn Fn(&str, Value) -> Value) -> Result<Value, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Node { depth: 0 }.deserialize(&mut deserializer).and_then(|value| {
+    let value = Node { depth: 0, key: "", compact }.deserialize(&mut deserializer).and_then(|value| {
         deserializer.end()?;
         Ok(value)
     });
@@ -37,9 +46,9 @@ fn problem(error: &serde_json::Error) -> String {
         serde_json::error::Category::Eof => "the JSON is cut short".to_owned(),
         serde_json::error::Category::Data if error.to_string().starts_with(TWICE) => TWICE.to_owned(),
         serde_json::error::Category::Data if error.to_string().starts_with(DEEP) => DEEP.to_owned(),
-        serde_json::error::Category::Syntax
-        | serde_json::error::Category::Data
-        | serde_json::error::Category::Io => "this is no JSON".to_owned(),
+        serde_json::error::Category::Syntax | serde_json::error::Category::Data | serde_json::error::Category::Io => {
+            "this is no JSON".to_owned()
+        }
     }
 }
 
@@ -47,24 +56,33 @@ const TWICE: &str = "a key stands twice in one object";
 const DEEP: &str = "the JSON is nested too deeply";
 
 #[derive(Clone, Copy)]
-struct Node {
+struct Node<'c> {
     depth: usize,
+    key: &'c str,
+    compact: &'c dyn Fn(&str, Value) -> Value,
 }
 
-impl Node {
+impl<'c> Node<'c> {
     fn inner<E: Error>(self) -> Result<Self, E> {
-        if self.depth >= DEPTH_MAX { Err(E::custom(DEEP)) } else { Ok(Self { depth: self.depth + 1 }) }
+        if self.depth >= DEPTH_MAX { Err(E::custom(DEEP)) } else { Ok(Self { depth: self.depth + 1, ..self }) }
+    }
+
+    fn under<'k>(self, key: &'k str) -> Node<'k>
+    where
+        'c: 'k,
+    {
+        Node { key, ..self }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Node {
+impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Node {
+impl<'de> Visitor<'de> for Node<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,7 +114,7 @@ impl<'de> Visitor<'de> for Node {
         let inner = self.inner()?;
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(inner)? {
-            list.push(item);
+            list.push((self.compact)(self.key, item));
         }
         Ok(Value::Array(list))
     }
@@ -105,7 +123,7 @@ impl<'de> Visitor<'de> for Node {
         let inner = self.inner()?;
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(inner)?;
+            let value = entries.next_value_seed(inner.under(&key))?;
             if object.insert(key, value).is_some() {
                 return Err(A::Error::custom(TWICE));
             }
@@ -137,6 +155,14 @@ mod tests {
         }
         let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
         assert!(parse(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn items_are_made_smaller_one_by_one() {
+        let compact = |key: &str, item: Value| if key == "members" { item["value"].clone() } else { item };
+        let text = br#"{"members":[{"value":"a"},{"value":"b"}],"other":[{"value":"c"}]}"#;
+        let expect = serde_json::json!({"members": ["a", "b"], "other": [{"value": "c"}]});
+        assert_eq!(parse_with(text, &compact), Ok(expect));
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

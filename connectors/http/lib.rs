@@ -17,7 +17,7 @@ mod text;
 pub use answer::Answer;
 pub use client::{Auth, Call, Client, Method, Request};
 pub use fault::{CallFault, Effect, RETRY_AFTER_MAX, retry_after};
-pub use json::{JsonError, parse};
+pub use json::{JsonError, parse, parse_with};
 pub use origin::{OriginError, checked_base, same_origin};
 pub use settings::{ClientCertificate, Limits, Settings, Timeouts};
 pub use text::quote;

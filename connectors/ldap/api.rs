@@ -27,6 +27,8 @@ const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 const EXTENDED_NAMES: &str = "1.2.840.113556.1.4.529";
 /// More pages than any directory has.
 const PAGES_MAX: u32 = 1_000_000;
+/// How many pages in a row may be empty.
+const EMPTY_PAGES_MAX: u32 = 1_000;
 /// How long making a connection may take, if the caller's budget allows more.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 
@@ -271,7 +273,9 @@ pub(crate) struct Pager {
     search: Search,
     size: u32,
     cookie: Vec<u8>,
-    seen: HashSet<u64>,
+    /// The first entry of every page.
+    firsts: HashSet<u64>,
+    empty_pages: u32,
     hasher: RandomState,
     pages: u32,
     ended: bool,
@@ -280,8 +284,8 @@ pub(crate) struct Pager {
 impl Pager {
     /// At the first page.
     pub(crate) fn new(session: Session, search: Search, size: u32) -> Self {
-        let (seen, hasher) = (HashSet::new(), RandomState::new());
-        Self { session, search, size, cookie: Vec::new(), seen, hasher, pages: 0, ended: false }
+        let (firsts, hasher) = (HashSet::new(), RandomState::new());
+        Self { session, search, size, cookie: Vec::new(), firsts, empty_pages: 0, hasher, pages: 0, ended: false }
     }
 
     /// True after the last page.
@@ -292,11 +296,6 @@ impl Pager {
     /// The connection, when the last page has been read.
     pub(crate) fn into_session(self) -> Session {
         self.session
-    }
-
-    /// The connection. Other searches without pages may run on it in between.
-    pub(crate) const fn session(&self) -> &Session {
-        &self.session
     }
 
     /// The next page, whole, or a fault. After a fault the read is over: a cookie is not good for a second try.
@@ -312,16 +311,18 @@ impl Pager {
         complete(about, &self.search, &answer)?;
         let malformed = || about.protocol("the server does not say whether there are more pages");
         let cookie = page_cookie(&answer.controls).ok_or_else(malformed)?;
-        if cookie.is_empty() {
-            self.ended = true;
-        } else if !self.seen.insert(self.hasher.hash_one(&cookie)) {
-            // 389 Directory Server always answers with the same cookie, and goes on with the next page all the same. A
-            // list that does not end is caught by its pages.
-            if answer.entries.is_empty() || cookie.len() > 1 {
-                return Err(about.protocol("the server sent the same page cookie twice"));
+        self.ended = cookie.is_empty();
+        // A cookie says nothing: Samba and 389 Directory Server answer every page with the same one. A page that begins
+        // with an entry that another page began with is that page again.
+        if let Some(first) = answer.entries.first() {
+            self.empty_pages = 0;
+            if !self.firsts.insert(self.hasher.hash_one(&first.name)) {
+                return Err(about.protocol("the server sent the same page twice"));
             }
+        } else {
+            self.empty_pages += 1;
         }
-        if self.pages >= PAGES_MAX {
+        if self.pages >= PAGES_MAX || self.empty_pages >= EMPTY_PAGES_MAX {
             return Err(about.protocol("the list has no end"));
         }
         self.cookie = cookie;

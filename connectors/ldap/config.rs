@@ -42,8 +42,8 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub fields: BTreeMap<FieldName, String>,
-    /// Known entries, by distinguished name or immutable id, that must be visible: one in each place where people are.
-    /// When one of them is not seen, nothing that was read is believed. Without a canary, nobody can be proven gone on a
+    /// People, by distinguished name or immutable id, who never leave: one in each place where people are, best a disabled
+    /// account. When one of them is not seen, nothing that was read is believed. Without a canary, nobody can be proven gone on a
     /// server without tombstones.
     #[serde(default)]
     pub canary: Canaries,

@@ -134,7 +134,7 @@ impl Schema {
 async fn schema(session: &Session, call: &Call<'_>, root: &Entry) -> Result<Option<Schema>, Fault> {
     let Some(name) = root.only_text("subschemaSubentry") else { return Ok(None) };
     let mut search = Search::entry(name, vec!["attributeTypes".to_owned()]);
-    search.filter = "(objectClass=subschema)".to_owned();
+    "(objectClass=subschema)".clone_into(&mut search.filter);
     let answer = session.ask(call, "read the schema", &search).await?;
     let definitions: Vec<String> =
         answer.entries.iter().flat_map(|entry| entry.texts("attributeTypes")).map(str::to_ascii_lowercase).collect();

@@ -274,7 +274,7 @@ mod tests {
             for (above, below) in &edges {
                 groups[*above].groups.push(*below);
             }
-            let mut reach = vec![false; 12];
+            let mut reach = [false; 12];
             reach[start] = true;
             for _ in 0..12 {
                 for (above, below) in &edges {

@@ -1,5 +1,7 @@
 //! The one decoder of `objectGUID`, and other spellings of immutable ids. This module must not know where they are from.
 
+use std::fmt::Write;
+
 use uuid::Uuid;
 
 /// The UUID in the 16 bytes of an `objectGUID`. Active Directory stores the first three fields in little-endian order
@@ -68,7 +70,8 @@ pub(crate) fn sid_text(sid: &[u8]) -> Option<String> {
     let authority = sid.get(2..8)?.iter().fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
     let mut text = format!("S-{}-{authority}", sid.first()?);
     for part in sid.get(8..)?.as_chunks::<4>().0 {
-        text.push_str(&format!("-{}", u32::from_le_bytes(*part)));
+        // Writing to a text cannot fail.
+        let _ = write!(text, "-{}", u32::from_le_bytes(*part));
     }
     Some(text)
 }

@@ -200,12 +200,12 @@ impl Loader<'_> {
         match entry.ranged("member") {
             Ok(Values::Whole(values)) => {
                 seen += values.len();
-                values.iter().for_each(|value| self.sort_in(raw, value));
+                self.sort_all_in(raw, values);
             }
             Ok(Values::Piece(..)) => match self.rest_of_list(raw, entry).await? {
                 Ok(values) => {
                     seen += values.len();
-                    values.iter().for_each(|value| self.sort_in(raw, value));
+                    self.sort_all_in(raw, &values);
                 }
                 Err(fault) => {
                     raw.group.list = List::Unreadable(fault);
@@ -237,6 +237,12 @@ impl Loader<'_> {
 
     fn about_group(&self, raw: &Raw, kind: FaultKind, message: &str) -> Fault {
         Fault::new(kind, self.ldap.info.id.as_str(), format!("read group {}", raw.group.shown()), message)
+    }
+
+    fn sort_all_in(&self, raw: &mut Raw, values: &[Vec<u8>]) {
+        for value in values {
+            self.sort_in(raw, value);
+        }
     }
 
     /// Sorts one member value: a person, a gap, nobody, or something to be found out about later.
@@ -385,7 +391,9 @@ impl Loader<'_> {
             from = until;
             unknown.retain(|value, above| match self.known_group(value) {
                 Some(below) => {
-                    above.iter().for_each(|at| self.groups[*at].group.groups.push(below));
+                    for at in above {
+                        self.groups[*at].group.groups.push(below);
+                    }
                     false
                 }
                 None => true,
@@ -415,7 +423,9 @@ impl Loader<'_> {
         let person = match found {
             Found::Nothing => return Ok(()),
             Found::Gap => {
-                above.iter().for_each(|at| self.groups[*at].group.gaps += 1);
+                for at in above {
+                    self.groups[*at].group.gaps += 1;
+                }
                 return Ok(());
             }
             Found::Group(entry) => {

@@ -40,6 +40,8 @@ struct Reading {
     proofs: Proofs,
     index: Index,
     run: Option<RunId>,
+    /// Canaries that were not met yet.
+    canaries: Vec<PersonId>,
 }
 
 impl Ldap {
@@ -67,6 +69,7 @@ impl Ldap {
             let facts = &reading.facts;
             match facts.fields.person(&entry, &facts.id, standing, Some(&reading.fields)) {
                 Ok(person) => {
+                    reading.canaries.retain(|canary| *canary != person.id);
                     if reading.run.is_some() {
                         reading.index.add(facts, &entry, &person.id);
                     }
@@ -81,6 +84,11 @@ impl Ldap {
             self.state().reading = Some(reading);
             return Ok(Page { items, next: Next::More(cursor) });
         }
+        if let Some(canary) = reading.canaries.first() {
+            let message = format!("the canary {canary} is not among the people read, so the list is not believed");
+            let fault = call.about(OPERATION).fault(FaultKind::Denied, message);
+            return Err(fault.with_help("check `people.base` and `people.filter`; a canary must be one of the people"));
+        }
         let census = Census { sent: reading.sent, server_total: None };
         self.finish(reading);
         Ok(Page { items, next: Next::End(census) })
@@ -90,7 +98,7 @@ impl Ldap {
         self.state().reading = None;
         let session = self.server.connect(call).await?;
         let facts = self.facts(call, &session).await?;
-        self.see_canaries(call, &session, &facts).await?;
+        let canaries = self.see_canaries(call, &session, &facts).await?;
         let mut attributes = facts.fields.attributes(Some(&scope.fields));
         attributes.extend(self.standing_attributes(&facts));
         attributes.extend(Index::attributes(&facts));
@@ -111,6 +119,7 @@ impl Ldap {
             proofs: Proofs::default(),
             index: Index::default(),
             run: cx.run,
+            canaries,
         })
     }
 
@@ -207,8 +216,7 @@ impl Ldap {
             // An Active Directory account with a state of the site's own: both have a say.
             let own = standing::by_state_attributes(entry, &[], state, false, true, now);
             match (standing::active_directory(entry, now), own) {
-                (Standing::Active, own) => own,
-                (Standing::Unknown, own @ Standing::Ended { .. }) => own,
+                (Standing::Active, own) | (Standing::Unknown, own @ Standing::Ended { .. }) => own,
                 (account, _) => account,
             }
         } else {

@@ -5,6 +5,8 @@ use lockstep_contract::{Cx, Fault, FaultKind};
 use lockstep_http::{Answer, Call, CallFault, Client, Effect, Method, Request, Url, Value};
 use serde_json::{Map, json};
 
+use crate::convert::compact_member;
+
 /// A JSON object.
 pub(crate) type Object = Map<String, Value>;
 
@@ -215,7 +217,11 @@ fn is_scim_error(answer: &Answer) -> bool {
 
 /// The object of an answer.
 pub(crate) fn object(answer: &Answer) -> Result<Object, CallFault> {
-    match answer.json()? {
+    object_of(answer, answer.json()?)
+}
+
+fn object_of(answer: &Answer, value: Value) -> Result<Object, CallFault> {
+    match value {
         Value::Object(object) => Ok(object),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             Err(answer.broken("the answer is no JSON object"))
@@ -224,13 +230,12 @@ pub(crate) fn object(answer: &Answer) -> Result<Object, CallFault> {
 }
 
 fn list_page(answer: &Answer) -> Result<ListPage, CallFault> {
-    let mut page = object(answer)?;
+    let mut page = object_of(answer, answer.json_with(&compact_member)?)?;
     let count = |value: Option<&Value>, what: &str| match value {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => value
-            .as_u64()
-            .map(Some)
-            .ok_or_else(|| answer.broken(&format!("`{what}` of the list is no whole number"))),
+        Some(value) => {
+            value.as_u64().map(Some).ok_or_else(|| answer.broken(&format!("`{what}` of the list is no whole number")))
+        }
     };
     let total = count(take(&mut page, "totalResults").as_ref(), "totalResults")?;
     let start = count(take(&mut page, "startIndex").as_ref(), "startIndex")?;

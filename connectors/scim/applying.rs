@@ -148,13 +148,14 @@ impl Writer<'_> {
     }
 
     async fn amendment(&self, id: &CardholderId, profile: &Profile) -> Result<Vec<Op>, ApplyFault> {
-        // Writing back what PUT reads needs no second read, but then the list must be merged all the same.
-        if convert::needs_current(profile) {
-            let user = self.current(Resource::Users, id.as_str()).await?;
-            Ok(amend_ops(profile, Some(&user)))
-        } else {
-            Ok(amend_ops(profile, None))
+        if !convert::needs_current(profile) {
+            return Ok(amend_ops(profile, None));
         }
+        let user = self.current(Resource::Users, id.as_str()).await?;
+        let mut ops = amend_ops(profile, Some(&user));
+        // Some servers refuse to take away what is not there.
+        ops.retain(|op| op.value.is_some() || convert::has(&user, &op.path));
+        Ok(ops)
     }
 
     async fn add_member(&mut self, level: &AccessLevelId, user: &CardholderId) -> Result<(), ApplyFault> {
@@ -178,7 +179,8 @@ impl Writer<'_> {
         let removal = if self.provider.patch { self.scim.config.member_removal } else { MemberRemoval::Replace };
         match removal {
             MemberRemoval::Path => {
-                let op = Op { verb: "remove", path: format!("members[value eq {}]", quoted(user.as_str())), value: None };
+                let op =
+                    Op { verb: "remove", path: format!("members[value eq {}]", quoted(user.as_str())), value: None };
                 let answer = self.api.patch(Resource::Groups, level.as_str(), &[op]).await;
                 // Nobody there to remove is what was asked for.
                 self.sent_or(answer, 400, "noTarget")
@@ -212,10 +214,10 @@ impl Writer<'_> {
                  `member_removal = \"value\"`",
                 before.len()
             );
-            let fault = self
-                .api
-                .fault(FaultKind::Protocol, &format!("take a member out of group {level}"), message)
-                .with_help("set `member_removal` to `path` or `replace`, and put the members back from the last export");
+            let fault =
+                self.api.fault(FaultKind::Protocol, &format!("take a member out of group {level}"), message).with_help(
+                    "set `member_removal` to `path` or `replace`, and put the members back from the last export",
+                );
             return Err(ApplyFault::Uncertain(fault));
         }
         Ok(())
@@ -251,10 +253,11 @@ impl Writer<'_> {
         };
         let answer = self.sent(self.api.create(&user).await)?;
         let created = object(&answer).map_err(|fault| self.failed(fault))?;
-        convert::id_of(&created, "user")
-            .ok()
-            .and_then(|id| CardholderId::new(id).ok())
-            .ok_or_else(|| self.failed(answer.broken("the user was created, but the answer has no usable id")))
+        let id = convert::id_of(&created, "user").ok().and_then(|id| CardholderId::new(id).ok());
+        let id =
+            id.ok_or_else(|| self.failed(answer.broken("the user was created, but the answer has no usable id")))?;
+        self.scim.set_canary(id.clone(), key.clone());
+        Ok(id)
     }
 
     async fn there_already(&self, action: &Action, operation: &str) -> Result<Option<CardholderId>, ApplyFault> {
@@ -275,7 +278,8 @@ impl Writer<'_> {
 }
 
 fn members_of(group: &mut Object) -> &mut Vec<Value> {
-    let name = group.keys().find(|key| key.eq_ignore_ascii_case("members")).cloned().unwrap_or_else(|| "members".into());
+    let name =
+        group.keys().find(|key| key.eq_ignore_ascii_case("members")).cloned().unwrap_or_else(|| "members".into());
     let slot = group.entry(name).or_insert_with(|| Value::Array(Vec::new()));
     if !slot.is_array() {
         *slot = Value::Array(Vec::new());

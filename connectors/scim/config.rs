@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lockstep_contract::{Fault, FaultKind, Opening, SecretRef};
-use lockstep_http::{Auth, Client, ClientCertificate, Settings, Timeouts, checked_base};
+use lockstep_http::{Auth, Client, ClientCertificate, Limits, Settings, Timeouts, checked_base};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -52,6 +52,9 @@ pub struct Config {
     /// The quota of the server, if it has one.
     #[serde(default)]
     pub requests_per_minute: Option<NonZeroU32>,
+    /// The longest answer that is taken, in bytes. A page that is longer is asked for again with fewer records.
+    #[serde(default = "answer_bytes_max")]
+    pub answer_bytes_max: NonZeroU32,
     /// How long one request may take, whatever the server does.
     #[serde(default = "request_seconds_max")]
     pub request_seconds_max: NonZeroU64,
@@ -134,6 +137,10 @@ fn in_flight_max() -> NonZeroU32 {
     NonZeroU32::new(4).expect("not zero")
 }
 
+fn answer_bytes_max() -> NonZeroU32 {
+    NonZeroU32::new(64 * 1024 * 1024).expect("not zero")
+}
+
 fn request_seconds_max() -> NonZeroU64 {
     NonZeroU64::new(120).expect("not zero")
 }
@@ -164,8 +171,8 @@ impl Config {
             ca_file: self.ca_file.as_deref().map(|file| opening.path(file)),
             certificate,
             timeouts: Timeouts { total: Duration::from_secs(self.request_seconds_max.get()), ..Timeouts::default() },
+            limits: Limits { answer_bytes_max: self.answer_bytes_max.get() as usize },
             requests_per_minute: self.requests_per_minute,
-            ..Settings::default()
         };
         Client::open(system, base, auth, settings)
     }

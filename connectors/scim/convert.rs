@@ -224,12 +224,27 @@ pub(crate) fn group(object: &Object) -> Result<Group, BadRecord> {
         Some(_) => Some(None),
     };
     let members = members.map(|m| m.ok_or_else(|| BadRecord::Type(place(), "members"))).transpose()?;
-    let level = AccessLevel { name: text(object, "displayName").unwrap_or_default().to_owned(), ..AccessLevel::default() };
+    let level =
+        AccessLevel { name: text(object, "displayName").unwrap_or_default().to_owned(), ..AccessLevel::default() };
     let id = AccessLevelId::new(id).map_err(|error| BadRecord::Id("group", error.to_string()))?;
     Ok(Group { id, level, members })
 }
 
+/// Makes a member of a group in a list as small as it can be: a user is its id. A group as a member stays as it is.
+pub(crate) fn compact_member(key: &str, item: Value) -> Value {
+    if !key.eq_ignore_ascii_case("members") {
+        return item;
+    }
+    match member(&item) {
+        Some(Member { id, is_group: false }) => Value::String(id),
+        Some(Member { is_group: true, .. }) | None => item,
+    }
+}
+
 fn member(value: &Value) -> Option<Member> {
+    if let Value::String(id) = value {
+        return Some(Member { id: id.clone(), is_group: false }).filter(|member| !member.id.is_empty());
+    }
     let member = value.as_object()?;
     let id = text(member, "value").filter(|id| !id.is_empty())?.to_owned();
     let by_type = text(member, "type").is_some_and(|t| t.eq_ignore_ascii_case("group"));
@@ -291,9 +306,20 @@ pub(crate) fn amend_ops(profile: &Profile, current: Option<&Object>) -> Vec<Op> 
     ops
 }
 
-/// True when the fields touch an attribute with several values.
+/// True when the operations depend on what is there: values beside ours, or a value to be taken away.
 pub(crate) fn needs_current(profile: &Profile) -> bool {
-    SEVERAL.iter().any(|(name, _)| profile.get(name).is_some())
+    let several = SEVERAL.iter().any(|(name, _)| profile.get(name).is_some());
+    several || profile.iter().any(|(_, value)| value.is_empty())
+}
+
+/// Whether a user has a value at the path of an operation.
+pub(crate) fn has(user: &Object, path: &str) -> bool {
+    match path.strip_prefix(ENTERPRISE) {
+        Some(name) => get(user, ENTERPRISE)
+            .and_then(Value::as_object)
+            .is_some_and(|e| get(e, name.trim_start_matches(':')).is_some()),
+        None => text_at(user, path).is_some() || get(user, path).is_some(),
+    }
 }
 
 fn plain_op(path: String, value: &str) -> Op {
@@ -321,7 +347,11 @@ fn several_op(attribute: &str, value: &str, current: Option<&Object>) -> Op {
     }
     if old.is_none() && !value.is_empty() {
         let primary = attribute == "emails";
-        list.push(if primary { json!({"value": value, "type": "work", "primary": true}) } else { json!({"value": value, "type": "work"}) });
+        list.push(if primary {
+            json!({"value": value, "type": "work", "primary": true})
+        } else {
+            json!({"value": value, "type": "work"})
+        });
     }
     if list.is_empty() {
         Op { verb: "remove", path: attribute.to_owned(), value: None }
@@ -397,7 +427,9 @@ pub(crate) fn new_user(profile: &Profile, keys: &CorrelationKeys, shape: Shape) 
     let key = |kind: KeyKind| keys.of(kind).next().map(CorrelationKey::value);
     let by_kind = match shape.user_name {
         UserName::Upn => [(field::UPN, KeyKind::Upn), (field::MAIL, KeyKind::Mail), (field::ACCOUNT, KeyKind::Account)],
-        UserName::Account => [(field::ACCOUNT, KeyKind::Account), (field::UPN, KeyKind::Upn), (field::MAIL, KeyKind::Mail)],
+        UserName::Account => {
+            [(field::ACCOUNT, KeyKind::Account), (field::UPN, KeyKind::Upn), (field::MAIL, KeyKind::Mail)]
+        }
     };
     let others = by_kind.into_iter().find_map(|(name, kind)| profile.get(name).or_else(|| key(kind)));
     let user_name = profile.get(field::USER_NAME).or(others).filter(|name| !name.is_empty())?;
@@ -415,7 +447,9 @@ pub(crate) fn new_user(profile: &Profile, keys: &CorrelationKeys, shape: Shape) 
         }
     }
     let mut ops = amend_ops(&profile, None);
-    ops.retain(|op| op.value.is_some() && op.path != "userName" && (shape.enterprise || !op.path.starts_with(ENTERPRISE)));
+    ops.retain(|op| {
+        op.value.is_some() && op.path != "userName" && (shape.enterprise || !op.path.starts_with(ENTERPRISE))
+    });
     change(&mut user, &ops);
     Some(user)
 }

@@ -199,7 +199,8 @@ fn a_change_without_patch_leaves_what_it_does_not_name() {
 
 #[test]
 fn a_new_user_needs_a_name_and_is_active() {
-    let keys: CorrelationKeys = [key(KeyKind::Directory, "D-1"), key(KeyKind::Mail, "ada@corp.example")].into_iter().collect();
+    let keys: CorrelationKeys =
+        [key(KeyKind::Directory, "D-1"), key(KeyKind::Mail, "ada@corp.example")].into_iter().collect();
     let user = new_user(&profile_of(&[(field::GIVEN_NAME, "Ada"), (field::DEPARTMENT, "IT")]), &keys, SHAPE);
     let expect = json!({
         "schemas": [USER_SCHEMA, ENTERPRISE], "userName": "ada@corp.example", "active": true, "externalId": "d-1",

@@ -1,12 +1,14 @@
 //! Finds users by a key. Servers ignore filters, and answer "nobody" to filters that they do not understand; neither is
 //! believed. This module must not decide which of several users is meant.
 
-use lockstep_contract::{CorrelationKey, FaultKind, KeyKind};
+use std::sync::PoisonError;
+
+use lockstep_contract::{CardholderId, CorrelationKey, FaultKind, KeyKind};
 use lockstep_http::CallFault;
 
 use crate::Scim;
 use crate::api::{Api, Object, Resource};
-use crate::convert::{self, Match};
+use crate::convert::{self, Match, Shape};
 use crate::discovery::Provider;
 use crate::listing::Walk;
 
@@ -67,6 +69,9 @@ impl Finder<'_> {
         let mut found = Vec::new();
         while walk.census().is_none() {
             for user in walk.next(self.api).await? {
+                if let Some((id, own)) = canary(&user, key.kind(), shape).filter(|_| !filtered) {
+                    self.scim.set_canary(id, own);
+                }
                 match convert::answers(&user, key, shape) {
                     Match::Yes => found.push(user),
                     Match::No if filtered => {
@@ -88,10 +93,8 @@ impl Finder<'_> {
         }
         let shape = self.scim.config.shape(self.provider.etag);
         let some = Walk::new(Resource::Users, &self.provider).next(self.api).await?;
-        let Some((id, canary)) = some.iter().find_map(|user| {
-            let key = convert::keys(user, shape).of(kind).next().cloned()?;
-            Some((convert::id_of(user, "user").ok()?.to_owned(), key))
-        }) else {
+        let on_the_first_page = some.iter().find_map(|user| canary(user, kind, shape));
+        let Some((id, canary)) = on_the_first_page.or_else(|| self.scim.canary(kind)) else {
             return Ok(false);
         };
         let found = self.by_filter(&canary).await?.unwrap_or_default();
@@ -106,5 +109,22 @@ impl Finder<'_> {
         known.insert(kind, proved);
         self.scim.filters.set(known);
         Ok(proved)
+    }
+}
+
+fn canary(user: &Object, kind: KeyKind, shape: Shape) -> Option<(CardholderId, CorrelationKey)> {
+    let key = convert::keys(user, shape).of(kind).next().cloned()?;
+    let id = CardholderId::new(convert::id_of(user, "user").ok()?).ok()?;
+    Some((id, key))
+}
+
+impl Scim {
+    fn canary(&self, kind: KeyKind) -> Option<(CardholderId, CorrelationKey)> {
+        self.canaries.lock().unwrap_or_else(PoisonError::into_inner).get(&kind).cloned()
+    }
+
+    /// Remembers somebody who has a key. On a server where nobody had one before, this is the only one to try filters on.
+    pub(crate) fn set_canary(&self, id: CardholderId, key: CorrelationKey) {
+        self.canaries.lock().unwrap_or_else(PoisonError::into_inner).insert(key.kind(), (id, key));
     }
 }

@@ -51,6 +51,8 @@ pub struct Scim {
     source: Learned<Source>,
     /// Whether a filter by this kind of key finds somebody who is known to be there.
     filters: Learned<BTreeMap<KeyKind, bool>>,
+    /// A user with this kind of key, to try a filter on.
+    canaries: Mutex<BTreeMap<KeyKind, (CardholderId, CorrelationKey)>>,
     walks: Mutex<BTreeMap<u64, Arc<tokio::sync::Mutex<UserWalk>>>>,
     walk_number: AtomicU64,
 }
@@ -94,6 +96,7 @@ pub fn open(id: TargetId, config: Config, opening: &Opening<'_>) -> Result<Scim,
         provider: Learned::nothing(),
         source: Learned::nothing(),
         filters: Learned::nothing(),
+        canaries: Mutex::new(BTreeMap::new()),
         walks: Mutex::new(BTreeMap::new()),
         walk_number: AtomicU64::new(0),
     })
@@ -223,7 +226,16 @@ impl Scim {
                         convert::id_of(user, "user").unwrap_or("without id")
                     ));
                 }
-                memberships.levels_of(convert::id_of(user, "user").map_err(bad)?)
+                let levels = memberships.levels_of(convert::id_of(user, "user").map_err(bad)?);
+                if cross_check
+                    && self.source.get() == Some(Source::UserGroups)
+                    && named_levels(user) != Ok(levels.clone())
+                {
+                    // It told the truth about the samples and not about this one: from now on only the members count.
+                    tracing::warn!(system = %self.info.id, "the groups that users name are not all of their groups");
+                    self.source.set(Source::AllGroups);
+                }
+                levels
             }
         };
         convert::cardholder(user, levels, self.config.shape(etag)).map_err(bad)
@@ -234,9 +246,7 @@ fn named_levels(user: &Object) -> Result<BTreeSet<lockstep_contract::AccessLevel
     let named = convert::groups_of(user).unwrap_or_default();
     named
         .into_iter()
-        .map(|id| {
-            lockstep_contract::AccessLevelId::new(id).map_err(|e| convert::BadRecord::Id("group", e.to_string()))
-        })
+        .map(|id| lockstep_contract::AccessLevelId::new(id).map_err(|e| convert::BadRecord::Id("group", e.to_string())))
         .collect()
 }
 

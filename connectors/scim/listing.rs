@@ -77,6 +77,11 @@ impl Walk {
         self.ended.then_some(Census { sent: self.seen.len() as u64, server_total: self.total })
     }
 
+    /// How many records the server says there are.
+    pub(crate) const fn total(&self) -> Option<u64> {
+        self.total
+    }
+
     pub(crate) const fn pages(&self) -> u32 {
         self.pages
     }
@@ -84,20 +89,29 @@ impl Walk {
     /// The next page.
     pub(crate) async fn next(&mut self, api: &Api<'_>) -> Result<Vec<Object>, CallFault> {
         let operation = format!("list {}, page {}", self.resource.many(), self.pages + 1);
-        let page = match self.ask(api, &self.place, &operation).await {
-            // Not every server that sorts can sort by id, and the order is a convenience.
-            Err(fault) if self.sorted && self.pages == 0 && matches!(fault.status, Some(400 | 501)) => {
-                self.sorted = false;
-                self.ask(api, &self.place, &operation).await?
-            }
-            other => other?,
-        };
+        let page = self.ask_again_for_less(api, &operation).await?;
         let step = self.check(&page).map_err(|problem| api.protocol(&operation, &problem))?;
         if let (Step::End, Place::Index(_)) = (&step, &self.place) {
             self.prove_the_end(api, &operation, &page).await?;
         }
         self.commit(step, &page);
         Ok(page.items)
+    }
+
+    async fn ask_again_for_less(&mut self, api: &Api<'_>, operation: &str) -> Result<ListPage, CallFault> {
+        loop {
+            match self.ask(api, &self.place, operation).await {
+                // Not every server that sorts can sort by id, and the order is a convenience.
+                Err(fault) if self.sorted && self.pages == 0 && matches!(fault.status, Some(400 | 501)) => {
+                    self.sorted = false;
+                }
+                // A group may have as many members as there are people.
+                Err(fault) if fault.too_long && self.count > 1 && matches!(self.place, Place::Index(_)) => {
+                    self.count = (self.count / 4).max(1);
+                }
+                other => return other,
+            }
+        }
     }
 
     async fn ask(&self, api: &Api<'_>, place: &Place, operation: &str) -> Result<ListPage, CallFault> {

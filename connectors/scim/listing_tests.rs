@@ -33,8 +33,11 @@ fn complaint(by_cursor: bool, pages: &[ListPage]) -> String {
 #[test]
 fn honest_lists_end_with_their_counts() {
     let whole = Some(Census { sent: 25, server_total: Some(25) });
-    let by_index =
-        [page(0..10, Some(25), Some(1), None), page(10..20, Some(25), None, None), page(20..25, Some(25), Some(21), None)];
+    let by_index = [
+        page(0..10, Some(25), Some(1), None),
+        page(10..20, Some(25), None, None),
+        page(20..25, Some(25), Some(21), None),
+    ];
     assert_eq!(read(walk(false), &by_index), Ok(whole));
     assert_eq!(read(walk(false), &by_index[..2]), Ok(None), "not at its end");
     let by_cursor = [page(0..10, Some(25), None, Some("a")), page(10..25, Some(25), None, None)];
@@ -73,7 +76,10 @@ fn lying_lists_are_cut_lists() {
     assert!(uncounted.contains("no `totalResults`"), "{uncounted}");
     let doubled = complaint(
         false,
-        &[ListPage { items: [page(0..1, None, None, None).items, page(0..1, None, None, None).items].concat(), ..first() }],
+        &[ListPage {
+            items: [page(0..1, None, None, None).items, page(0..1, None, None, None).items].concat(),
+            ..first()
+        }],
     );
     assert!(doubled.contains("sent twice"), "{doubled}");
 }

@@ -183,9 +183,7 @@ async fn filter_is_true(
     samples: &[(&str, Object)],
 ) -> Result<bool, CallFault> {
     let nobody = "lockstep-nobody-has-this-id";
-    for (id, expect) in
-        samples.iter().map(|(id, _)| (*id, truth.levels_of(id))).chain([(nobody, BTreeSet::new())])
-    {
+    for (id, expect) in samples.iter().map(|(id, _)| (*id, truth.levels_of(id))).chain([(nobody, BTreeSet::new())]) {
         match by_filter(api, provider, id).await {
             Ok(found) if found == expect => {}
             Ok(_) => return Ok(false),

@@ -8,6 +8,7 @@ use crate::api::{Api, Resource, quoted};
 use crate::config::MemberRemoval;
 use crate::convert::{ENTERPRISE, get};
 use crate::discovery::Provider;
+use crate::listing::Walk;
 use crate::memberships::{self, Source};
 
 /// Probes a server.
@@ -15,7 +16,8 @@ pub(crate) async fn probe(scim: &Scim, api: &Api<'_>) -> Result<Health, CallFaul
     let document = api.document("ServiceProviderConfig").await?;
     let provider = crate::discovery::provider(document.as_ref(), &scim.config);
     scim.provider.set(provider.clone());
-    let users = api.list(Resource::Users, &[("startIndex", "1".to_owned()), ("count", "1".to_owned())], "probe").await?;
+    let users =
+        api.list(Resource::Users, &[("startIndex", "1".to_owned()), ("count", "1".to_owned())], "probe").await?;
     let total = users.total.map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
     let mut checks = vec![
         pass("sign-in", format!("{total} users can be read")),
@@ -25,12 +27,7 @@ pub(crate) async fn probe(scim: &Scim, api: &Api<'_>) -> Result<Health, CallFaul
         members(scim, api, &provider).await?,
     ];
     checks.extend(removal(scim));
-    let mark = ServerMark {
-        domain: scim.info.fingerprint.clone(),
-        replica: None,
-        generation: None,
-        clock: None,
-    };
+    let mark = ServerMark { domain: scim.info.fingerprint.clone(), replica: None, generation: None, clock: None };
     Ok(Health { checks, server: Some(mark) })
 }
 
@@ -114,9 +111,8 @@ async fn filter(api: &Api<'_>, provider: &Provider) -> Result<Check, CallFault> 
         return Ok(warn(NAME, "the server has no filters", help));
     }
     let filter = format!("externalId eq {}", quoted("lockstep-nobody-has-this-id"));
-    let query = [("filter", filter), ("startIndex", "1".to_owned()), ("count", "1".to_owned())];
-    match api.list(Resource::Users, &query, "probe filters").await {
-        Ok(page) if page.items.is_empty() => Ok(pass(NAME, "a filter that fits nobody finds nobody".to_owned())),
+    match Walk::new(Resource::Users, provider).at_most(1).filtered(filter).next(api).await {
+        Ok(users) if users.is_empty() => Ok(pass(NAME, "a filter that fits nobody finds nobody".to_owned())),
         Ok(_) => Ok(check(
             NAME,
             CheckOutcome::Fail,

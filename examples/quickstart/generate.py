@@ -137,10 +137,12 @@ LETTERS = str.maketrans({
 # Department, titles, its groups besides STAFF-ALL, and how many of a hundred work there.
 DEPARTMENTS = [
     ("Ward Nursing", ["Staff Nurse", "Charge Nurse", "Healthcare Assistant"], ["WARDS-CLINICAL"], 22),
-    ("Surgery", ["Surgeon", "Surgical Registrar", "Scrub Nurse"], ["WARDS-CLINICAL", "THEATRE-TEAM", "HYGIENE-TRAINED"], 10),
+    ("Surgery", ["Surgeon", "Surgical Registrar", "Scrub Nurse"],
+     ["WARDS-CLINICAL", "THEATRE-TEAM", "HYGIENE-TRAINED"], 10),
     ("Anaesthesia", ["Anaesthetist", "Anaesthetic Nurse"], ["WARDS-CLINICAL", "THEATRE-TEAM", "HYGIENE-TRAINED"], 6),
     ("Pathology", ["Biomedical Scientist", "Pathologist", "Laboratory Aide"], ["LAB-STAFF", "LAB-SAFETY-TRAINED"], 12),
-    ("Clinical Research", ["Research Nurse", "Trial Coordinator", "Biostatistician"], ["LAB-STAFF", "LAB-SAFETY-TRAINED"], 8),
+    ("Clinical Research", ["Research Nurse", "Trial Coordinator", "Biostatistician"],
+     ["LAB-STAFF", "LAB-SAFETY-TRAINED"], 8),
     ("Pharmacy", ["Pharmacist", "Pharmacy Technician"], ["PHARMACY-STAFF"], 6),
     ("Radiology", ["Radiographer", "Radiologist"], ["WARDS-CLINICAL", "IMAGING-STAFF"], 7),
     ("Estates", ["Electrician", "Boiler Engineer", "Gardener"], ["ESTATES-CREW"], 7),
@@ -370,7 +372,7 @@ def second_day(rng, maker, people, forgotten):
     # Four leave: two by their status, one by a last day, one is not in the file any more.
     for _ in range(2):
         person = next(chosen)
-        person["status"] = "left"
+        person["status"], person["leave_date"] = "left", ""
         person["groups"] = set()
         note("leaves (status)", person)
     person = next(chosen)

@@ -62,7 +62,7 @@ impl Apply {
             let targets = runs::open_targets(&context)?;
             housekeeping::absorb_spool(&context, &*store).await?;
             let approved = runs::approve(&context, &targets, &*store, &document, &approvals, &dir).await?;
-            refuse_nothing(&document, &approved, &dir)?;
+            refuse_nothing(&context, &document, &approved, &dir)?;
             let report = carry_out(&context, targets, &*store, &document, &approved).await?;
             housekeeping::after_run(&context, &*store).await;
             let outcome = Outcome { document: &document, report: &report, left: approved.left() };
@@ -97,24 +97,24 @@ async fn carry_out(
 }
 
 /// A plan of which nothing may run yet is not begun: nothing of it would be remembered as applied.
-fn refuse_nothing(document: &PlanDocument, approved: &ApprovedPlan, dir: &PlanDir) -> Result<(), Failure> {
+fn refuse_nothing(
+    context: &Context,
+    document: &PlanDocument,
+    approved: &ApprovedPlan,
+    dir: &PlanDir,
+) -> Result<(), Failure> {
     let waits = |left: &lockstep_core::Left| matches!(left.because, LeftBecause::NotApproved | LeftBecause::Held);
     let waiting = approved.left().iter().filter(|left| waits(left)).count();
     if !approved.is_empty() || waiting == 0 {
         return Ok(());
     }
-    let next = hints::next(document, dir);
+    let next = hints::next(document, dir, &context.again);
     Err(Failure::new(Exit::Held, format!("{waiting} actions wait for an approval or are held; none may run yet"))
         .not_done("nothing was written to any PACS")
         .next(next.join("\n        ")))
 }
 
-fn show(
-    context: &Context,
-    outcome: &Outcome<'_>,
-    dir: &PlanDir,
-    worklist: Option<PathBuf>,
-) -> Result<(), Failure> {
+fn show(context: &Context, outcome: &Outcome<'_>, dir: &PlanDir, worklist: Option<PathBuf>) -> Result<(), Failure> {
     let worklist = worklist.map(|path| path.display().to_string());
     let applied = Applied {
         schema: "lockstep/apply/1",
@@ -132,7 +132,7 @@ fn show(
         context.terminal.say("Next: lockstep status; then lockstep plan, which plans again what is still to do");
     }
     if outcome.exit() == Exit::Held {
-        for line in hints::next(outcome.document, dir) {
+        for line in hints::next(outcome.document, dir, &context.again) {
             context.terminal.say(&format!("Next, {line}"));
         }
     }

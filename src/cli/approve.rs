@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lockstep_contract::ActionId;
-use lockstep_core::{Approval, Entry, EntryState, Overrule, PlanDocument};
+use lockstep_core::{Approval, Entry, Overrule, PlanDocument};
 use lockstep_view::escape;
 use serde::Serialize;
 
 use crate::cli::context::Places;
 use crate::cli::plan_dir::PlanDir;
-use crate::cli::{Global, select};
+use crate::cli::{Global, hints, select};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Terminal, ask};
 
@@ -88,7 +88,7 @@ impl Approve {
         terminal.show(&done, || {
             format!("Recorded: {} on plan {}.", escape::terminal(&approval.by), escape::short_digest(&document.digest))
         })?;
-        terminal.say(&format!("Next: lockstep apply {}", dir.shown()));
+        terminal.say(&format!("Next: lockstep apply {}{}", dir.shown(), global.again()));
         Ok(Exit::Done)
     }
 
@@ -115,7 +115,8 @@ impl Approve {
                 .not_done("no decision was recorded")
                 .next("lockstep plan"));
         }
-        let both: BTreeSet<&ActionId> = approval.only.iter().flatten().filter(|id| approval.reject.contains(*id)).collect();
+        let both: BTreeSet<&ActionId> =
+            approval.only.iter().flatten().filter(|id| approval.reject.contains(*id)).collect();
         if !both.is_empty() {
             return Err(Failure::new(Exit::Usage, "somebody is named by --only and by --reject at once")
                 .not_done("no decision was recorded"));
@@ -123,7 +124,8 @@ impl Approve {
         // A plan without actions may still have links and a mapping to approve.
         if numbers.approves + numbers.rejects == 0 && !document.entries.is_empty() {
             let held = document.held() > 0 && !self.overrule;
-            let next = if held { "add --overrule where a guard allows it; lockstep show says which" } else { "lockstep plan" };
+            let next =
+                if held { "add --overrule where a guard allows it; lockstep show says which" } else { "lockstep plan" };
             return Err(Failure::new(Exit::Held, "there is nothing in this plan that this decision could let through")
                 .not_done("no decision was recorded")
                 .next(next));
@@ -161,10 +163,7 @@ fn decisions(document: &PlanDocument, approval: &Approval) -> Vec<Approval> {
 
 /// Whether one person may let through what holds this entry.
 fn overruled_by_one(document: &PlanDocument, entry: &Entry) -> bool {
-    let EntryState::Held { trips } = &entry.state else { return false };
-    let section = document.section(&entry.action.target);
-    let strictest = trips.iter().filter_map(|at| section?.trips.get(*at)).map(|trip| trip.overrule).max();
-    strictest == Some(Overrule::OnePerson)
+    hints::overrule(document, entry) == Some(Overrule::OnePerson)
 }
 
 fn numbers(document: &PlanDocument, approval: &Approval) -> Numbers {
@@ -172,15 +171,10 @@ fn numbers(document: &PlanDocument, approval: &Approval) -> Numbers {
     let yes: Vec<&Entry> =
         document.entries.iter().filter(named).filter(|entry| !approval.reject.contains(&entry.action.id)).collect();
     let held = yes.iter().filter(|entry| select::is_held(entry)).count();
-    let lets_through = |entry: &&&Entry| {
-        select::is_held(entry) && (approval.only.is_some() || overruled_by_one(document, entry))
-    };
+    let lets_through =
+        |entry: &&&Entry| select::is_held(entry) && (approval.only.is_some() || overruled_by_one(document, entry));
     let overrules = if approval.overrule { yes.iter().filter(lets_through).count() } else { 0 };
-    Numbers {
-        approves: yes.len() - held + overrules,
-        overrules,
-        rejects: approval.reject.len(),
-    }
+    Numbers { approves: yes.len() - held + overrules, overrules, rejects: approval.reject.len() }
 }
 
 /// What is decided on: the digest and the numbers, from the plan itself.

@@ -80,7 +80,9 @@ impl Check {
             Err(errors) => add_all(&mut found, &errors),
             Ok(loaded) => {
                 loaded.warnings.iter().for_each(|warning| found.add(warning));
-                settings(&loaded.config).iter().for_each(|error| found.add(error));
+                for error in settings(&loaded.config) {
+                    found.add(&error);
+                }
                 if !self.no_secrets {
                     secrets(&loaded.config, &mut found);
                 }

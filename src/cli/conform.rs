@@ -20,11 +20,11 @@ use crate::terminal::Terminal;
 pub(crate) struct Conformance {
     schema: &'static str,
     kind: &'static str,
-    laws: Vec<Law>,
+    laws: Vec<Examined>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Law {
+struct Examined {
     law: &'static str,
     says: &'static str,
     /// `kept`, `skipped` or `broken`.
@@ -32,7 +32,7 @@ struct Law {
     detail: Option<String>,
 }
 
-impl From<&Report> for Law {
+impl From<&Report> for Examined {
     fn from(report: &Report) -> Self {
         let (outcome, detail) = match &report.outcome {
             Outcome::Kept => ("kept", None),
@@ -51,7 +51,7 @@ pub(crate) fn sim(terminal: Terminal) -> Result<Exit, Failure> {
     let document = Conformance {
         schema: "lockstep/connector-conform/1",
         kind: "sim",
-        laws: reports.iter().map(Law::from).collect(),
+        laws: reports.iter().map(Examined::from).collect(),
     };
     terminal.show(&document, || {
         let mut lines: Vec<String> = reports.iter().map(|report| escape::terminal(&report.to_string())).collect();
@@ -95,7 +95,9 @@ impl Rig {
         let mut levels = Vec::new();
         for (at, level) in seed.levels.iter().enumerate() {
             let id = AccessLevelId::new(format!("L{at}"))?;
-            world.levels.insert(id.clone(), AccessLevel { name: level.name.clone(), doors: level.doors.clone(), site: None });
+            world
+                .levels
+                .insert(id.clone(), AccessLevel { name: level.name.clone(), doors: level.doors.clone(), site: None });
             levels.push(id);
         }
         let mut cardholders = Vec::new();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep_config::{Config, Diagnostic, TargetConfig};
-use lockstep_contract::{Cancel, Cx, Directory, Opening, Target, TargetId};
+use lockstep_contract::{Cancel, Cx, Directory, FaultKind, Opening, Target, TargetId};
 use lockstep_engine::{Clock, NodeId, Store};
 use lockstep_store::SqliteStore;
 
@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub clock: Clock,
     /// Asks everybody to stop.
     pub cancel: Cancel,
+    /// What a next command needs to mean the same configuration.
+    pub again: String,
     selected: Vec<TargetId>,
     secrets: Stores,
 }
@@ -60,15 +62,7 @@ impl Context {
         let clock: Clock = Arc::new(Timestamp::now);
         let node = node(clock());
         let secrets = Stores::new(&config.base);
-        Ok(Self {
-            config,
-            terminal,
-            node,
-            clock,
-            cancel: Cancel::default(),
-            selected,
-            secrets,
-        })
+        Ok(Self { config, terminal, node, clock, cancel: Cancel::default(), again: global.again(), selected, secrets })
     }
 
     /// Now.
@@ -210,6 +204,12 @@ fn not_opened(id: &str, error: OpenError) -> Failure {
                 .not_done("nothing was read or changed")
                 .next("mend the file, then: lockstep check")
         }
+        // A setting that parses and makes no sense: nothing was asked yet.
+        OpenError::Fault(fault) if matches!(fault.kind, FaultKind::Invalid | FaultKind::Unsupported) => {
+            Failure::new(Exit::Config, fault.to_string())
+                .not_done("nothing was read or changed")
+                .next(fault.help.unwrap_or_else(|| "mend the file, then: lockstep check".into()))
+        }
         OpenError::Fault(fault) => failures::unreadable(id, &fault),
     }
 }
@@ -226,7 +226,10 @@ pub(crate) fn node(start: Timestamp) -> NodeId {
 
 /// The log-in name of whoever runs this, for the record.
 pub(crate) fn operator() -> Option<String> {
-    ["LOGNAME", "USER", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
+    ["LOGNAME", "USER", "USERNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok())
+        .filter(|name| !name.is_empty())
 }
 
 /// Runs a future to its end. The runtime is made here and nowhere earlier, so that what needs none starts fast.

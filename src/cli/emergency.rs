@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lockstep_contract::{
     Action, ActionId, Cardholder, CardholderId, CorrelationKeys, KeyKind, PersonId, Reduction, RunId, Step, Subject,
     TargetId,
@@ -119,6 +119,32 @@ fn second_best(event: &Event) {
     terminal::complain(&line.to_string());
 }
 
+/// How many people somebody put out within the last hour, as far as the spool tells. It never keeps anybody from being
+/// put out: what cannot be read counts as nobody.
+pub(crate) fn recently(state: &Path, by: &str, now: Timestamp) -> usize {
+    /// A line of a spool file, read without its chain: taken-over files are only counted here.
+    #[derive(Deserialize)]
+    struct Written {
+        event: Line,
+    }
+    let is_recent = |line: &str| match serde_json::from_str::<Written>(line) {
+        Ok(Written { event: Line { event: Event::Hold { by: one, at, .. }, .. } }) => {
+            let age = now.duration_since(at);
+            same_human(one.split(" and ").next().unwrap_or_default(), by) && age < SignedDuration::from_hours(1)
+        }
+        Ok(_) | Err(_) => false,
+    };
+    let files = std::fs::read_dir(state.join(SPOOL)).into_iter().flatten().flatten();
+    let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    texts.map(|text| text.lines().filter(|line| is_recent(line)).count()).sum()
+}
+
+/// Two spellings of one name.
+pub(crate) fn same_human(one: &str, other: &str) -> bool {
+    let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    plain(one) == plain(other)
+}
+
 /// Who is who, as the last good run left it.
 pub(crate) struct Roster(Option<Known>);
 
@@ -183,7 +209,8 @@ fn holds(told: &Told<'_>, links: &BTreeMap<TargetId, Links>) -> Vec<SpoolEntry> 
         reason: reason.clone(),
         since: *at,
     };
-    let owner = |target: &TargetId, record: &CardholderId| Some(links.get(target)?.of_cardholder(record)?.person.clone());
+    let owner =
+        |target: &TargetId, record: &CardholderId| Some(links.get(target)?.of_cardholder(record)?.person.clone());
     let all = told.records.iter().flat_map(|(target, records)| records.iter().map(move |record| (*target, *record)));
     let people: BTreeSet<PersonId> = all.filter_map(|(target, record)| owner(target, record)).collect();
     let mut entries = Vec::new();

@@ -9,13 +9,15 @@ use lockstep_contract::{
     Cardholder, CardholderId, CorrelationKey, Cx, Directory, Entitled, Fault, FaultKind, GroupId, GroupPath, KeyKind,
     Person, PersonId, Presence, Target, field,
 };
-use lockstep_core::{DirectoryBuilder, DirectorySnapshot, Explanation, Holds, Inputs, Links, TargetBuilder, TargetSnapshot};
+use lockstep_core::{
+    DirectoryBuilder, DirectorySnapshot, Explanation, Holds, Inputs, Links, TargetBuilder, TargetSnapshot,
+};
 use lockstep_offboard::Who;
 use serde::Serialize;
 
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::{self, Wrote};
-use crate::cli::progress::stop_on_signal;
+use crate::cli::progress::until_stopped;
 use crate::cli::{Global, explain_text, runs};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -53,10 +55,7 @@ impl Explain {
             Failure::new(Exit::Usage, error.to_string()).not_done("nothing was looked up")
         })?;
         let context = Context::load(global, terminal)?;
-        let explained = block_on(async {
-            stop_on_signal(context.cancel.clone());
-            explain(&context, &who).await
-        })?;
+        let explained = block_on(until_stopped(explain(&context, &who)))?;
         terminal.show(&explained, || explain_text::text(&explained))?;
         Ok(Exit::Done)
     }
@@ -74,7 +73,8 @@ async fn explain(context: &Context, who: &Who) -> Result<Explained, Failure> {
     for configured in context.targets() {
         let target = context.target(configured)?;
         let (links, holds) = memory.of(configured.id.as_str());
-        let cardholders = cardholders(&target, &cx, &person, links).await.map_err(|fault| unread(&configured.id, &fault))?;
+        let cardholders =
+            cardholders(&target, &cx, &person, links).await.map_err(|fault| unread(&configured.id, &fault))?;
         let inputs = Inputs {
             target: target.info(),
             people: &people,
@@ -154,8 +154,10 @@ async fn the_person(directory: &dyn Directory, cx: &Cx, who: &Who, memory: &Memo
         (None, _) => Err(nobody(who)),
         (Some(person), 0) => Ok(person),
         (Some(first), _) => {
-            let names: Vec<String> =
-                std::iter::once(first).chain(found).map(|person| format!("{} (directory:{})", name(&person), person.id)).collect();
+            let names: Vec<String> = std::iter::once(first)
+                .chain(found)
+                .map(|person| format!("{} (directory:{})", name(&person), person.id))
+                .collect();
             Err(Failure::new(Exit::Usage, format!("{who} matches several people: {}", names.join("; ")))
                 .not_done("nothing was explained")
                 .next("name one of them by directory:ID"))
@@ -198,7 +200,8 @@ async fn people(
         builder.add(one);
     }
     let late = |_| {
-        let fault = Fault::new(FaultKind::Unreachable, directory.info().id.as_str(), "read groups", "no answer in time");
+        let fault =
+            Fault::new(FaultKind::Unreachable, directory.info().id.as_str(), "read groups", "no answer in time");
         unread(&directory.info().id, &fault)
     };
     let members = tokio::time::timeout(cx.budget, directory.members(cx, groups)).await.map_err(late)?;

@@ -59,7 +59,8 @@ fn level_line(level: &LevelVerdict) -> String {
         Some(false) => "lacks it",
         None => "has no cardholder",
     };
-    let name = if level.name.is_empty() { level.level.to_string() } else { format!("{} ({})", level.level, level.name) };
+    let name =
+        if level.name.is_empty() { level.level.to_string() } else { format!("{} ({})", level.level, level.name) };
     let high = if level.high_security { "; high security: needs an approval by name" } else { "" };
     format!("  {sign} {name}: {should}; {has}; {}{high}", level.rule)
 }

@@ -244,7 +244,11 @@ fn row(catalog: &Catalog, cardholder: &Cardholder) -> ExportRow {
             Status::Suspended => "suspended".into(),
             Status::Other(word) => word.clone(),
         },
-        levels: cardholder.levels.iter().map(|id| level(id).map_or(id.to_string(), |level| level.name.clone())).collect(),
+        levels: cardholder
+            .levels
+            .iter()
+            .map(|id| level(id).map_or(id.to_string(), |level| level.name.clone()))
+            .collect(),
         credentials: cardholder.credentials.iter().map(credential).collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! What to type next, word for word, for a plan as it stands.
 
-use lockstep_core::{Code, EntryState, Overrule, PlanDocument, Trip};
+use lockstep_core::{Code, Entry, EntryState, Overrule, PlanDocument, Trip};
 
 use crate::cli::plan_dir::PlanDir;
 
@@ -35,6 +35,28 @@ impl States {
     }
 }
 
+/// The people that guards hold for two persons to name, as `--only` takes them.
+fn whom(plan: &PlanDocument) -> String {
+    /// More than this nobody types; they are in the report.
+    const NAMED_MAX: usize = 25;
+    let held = plan.entries.iter().filter(|entry| overrule(plan, entry) == Some(Overrule::TwoPersons));
+    let mut names: Vec<String> = held
+        .map(|entry| match &entry.who.employee_number {
+            Some(number) if number.chars().all(|c| c.is_ascii_alphanumeric()) => format!("employee:{number}"),
+            _ => entry.action.id.as_str().get(..12).unwrap_or(entry.action.id.as_str()).to_owned(),
+        })
+        .collect();
+    names.dedup();
+    if names.len() > NAMED_MAX { "WHO…".into() } else { names.join(" ") }
+}
+
+/// Who may let through what holds this entry: the strictest guard decides. None when no guard holds it.
+pub(crate) fn overrule(plan: &PlanDocument, entry: &Entry) -> Option<Overrule> {
+    let EntryState::Held { trips } = &entry.state else { return None };
+    let section = plan.section(&entry.action.target)?;
+    trips.iter().filter_map(|at| section.trips.get(*at)).map(|trip| trip.overrule).max()
+}
+
 /// Guards that objected to something, not only to its being the first of its kind.
 pub(crate) fn tripped(plan: &PlanDocument) -> bool {
     plan.targets.iter().flat_map(|section| &section.trips).any(|trip| !is_introduction(trip))
@@ -46,20 +68,20 @@ fn is_introduction(trip: &Trip) -> bool {
 }
 
 /// The next commands for a plan, one a line.
-pub(crate) fn next(plan: &PlanDocument, dir: &PlanDir) -> Vec<String> {
-    let (states, shown) = (States::of(plan), dir.shown());
+pub(crate) fn next(plan: &PlanDocument, dir: &PlanDir, again: &str) -> Vec<String> {
+    let (states, shown) = (States::of(plan), format!("{}{again}", dir.shown()));
     let mut lines = Vec::new();
     if states.held > 0 {
-        let loosest = |overrule| {
-            let trips = plan.targets.iter().flat_map(|section| &section.trips);
-            trips.filter(|trip| !trip.holds.is_empty() && trip.overrule == overrule).count()
-        };
+        let loosest = |who| plan.entries.iter().filter(|entry| overrule(plan, entry) == Some(who)).count();
         if loosest(Overrule::OnePerson) > 0 {
-            lines.push(format!("let through what a guard holds (one person): lockstep approve {shown} --by NAME --overrule"));
+            lines.push(format!(
+                "let through what a guard holds (one person): lockstep approve {shown} --by NAME --overrule"
+            ));
         }
         if loosest(Overrule::TwoPersons) > 0 {
+            let whom = whom(plan);
             lines.push(format!(
-                "let through what a guard holds (two persons, each naming whom): lockstep approve {shown} --by NAME --overrule --only WHO"
+                "let through what a guard holds (two persons, each naming whom): lockstep approve {shown} --by NAME --overrule --only {whom}"
             ));
         }
         if loosest(Overrule::Nobody) > 0 {

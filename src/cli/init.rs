@@ -1,5 +1,6 @@
 //! `init`: a commented configuration and mapping to start from, for a chosen directory and PACS. Never overwrites.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -45,9 +46,9 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("hr-csv", "groups", "\"groups.csv\""),
     ("ldap", "url", "\"ldaps://dc1.corp.example\""),
     ("ldap", "bind", "{ user = \"svc-lockstep@corp.example\", password = \"keyring:ldap-bind\" }"),
-    ("ldap", "people_base", "\"OU=People,DC=corp,DC=example\""),
+    ("ldap", "people", "{ base = \"OU=People,DC=corp,DC=example\" }"),
+    ("ldap", "groups", "{ base = \"OU=Groups,DC=corp,DC=example\" }"),
     ("scim", "url", "\"https://pacs.corp.example/scim/v2\""),
-    ("scim", "base_url", "\"https://pacs.corp.example/scim/v2\""),
     ("scim", "token", "\"keyring:pacs-token\""),
     ("sim", "file", "\"sim-hq.json\""),
     ("sim", "create", "true"),
@@ -79,7 +80,9 @@ impl Init {
         }
         let written =
             Written { schema: "lockstep/init/1", files: paths.iter().map(|path| path.display().to_string()).collect() };
-        terminal.show(&written, || written.files.iter().map(|file| format!("Written: {file}")).collect::<Vec<_>>().join("\n"))?;
+        terminal.show(&written, || {
+            written.files.iter().map(|file| format!("Written: {file}")).collect::<Vec<_>>().join("\n")
+        })?;
         let config = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
         terminal.say(&format!("Next: edit both files, then: lockstep check --config {config}"));
         Ok(Exit::Done)
@@ -88,33 +91,36 @@ impl Init {
 
 fn config(directory: &str, directory_schema: &Schema, target: &str, target_schema: &Schema) -> String {
     let mut text = String::from(include_str!("templates/head.toml"));
-    text.push_str("\n# Where people and groups are read. Nothing is ever written there.\n[[directory]]\nid = \"corp\"\n");
-    text.push_str(&format!("kind = \"{directory}\"\n"));
+    text.push_str(
+        "\n# Where people and groups are read. Nothing is ever written there.\n[[directory]]\nid = \"corp\"\n",
+    );
+    let _ = writeln!(text, "kind = \"{directory}\""); // writing to a String cannot fail
     text.push_str(&settings(directory, directory_schema));
     text.push_str("\n# A PACS to keep in step; one such section for each.\n[[target]]\nid = \"hq\"\n");
-    text.push_str(&format!("kind = \"{target}\"\nmapping = \"{MAPPING}\"\n"));
+    let _ = writeln!(text, "kind = \"{target}\"\nmapping = \"{MAPPING}\"");
     text.push_str(&settings(target, target_schema));
     text.push_str(include_str!("templates/limits.toml"));
     text
 }
 
-/// A connector's settings: what must be set with an example, everything else as a comment.
+/// A connector's settings: what must be set, with an example, then everything else as a comment.
 fn settings(kind: &str, schema: &Schema) -> String {
     let required: Vec<&str> = array(schema.get("required")).filter_map(Value::as_str).collect();
     let properties = schema.get("properties").and_then(Value::as_object);
-    let mut text = String::new();
+    let (mut set, mut optional) = (String::new(), String::new());
     for (name, property) in properties.into_iter().flatten() {
+        let example = EXAMPLES.iter().find(|(of, key, _)| *of == kind && key == name).map(|(_, _, value)| *value);
+        let is_set = example.is_some() || required.contains(&name.as_str());
+        let (text, comment) = if is_set { (&mut set, "") } else { (&mut optional, "# ") };
         let about = property.get("description").and_then(Value::as_str).unwrap_or_default();
         for line in about.lines() {
             text.push_str(format!("# {line}").trim_end());
             text.push('\n');
         }
-        let example = EXAMPLES.iter().find(|(of, key, _)| *of == kind && key == name).map(|(_, _, value)| *value);
-        let comment = if example.is_some() || required.contains(&name.as_str()) { "" } else { "# " };
-        let value = example.map_or_else(|| placeholder(property), str::to_owned);
-        text.push_str(&format!("{comment}{name} = {value}\n"));
+        let value = example.map_or_else(|| placeholder(schema, property), str::to_owned);
+        let _ = writeln!(text, "{comment}{name} = {value}");
     }
-    text
+    if optional.is_empty() { set } else { format!("{set}\n{optional}") }
 }
 
 fn array(value: Option<&Value>) -> impl Iterator<Item = &Value> {
@@ -122,13 +128,21 @@ fn array(value: Option<&Value>) -> impl Iterator<Item = &Value> {
 }
 
 /// What stands where a value belongs: the default, or something of the right type.
-fn placeholder(property: &Value) -> String {
-    if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
-        match default {
-            Value::String(_) | Value::Number(_) | Value::Bool(_) => return default.to_string(),
-            Value::Array(items) if items.iter().all(Value::is_string) => return default.to_string(),
-            Value::Array(_) | Value::Object(_) | Value::Null => {}
-        }
+fn placeholder(schema: &Schema, property: &Value) -> String {
+    if let Some(default) = property.get("default").and_then(plain) {
+        return default;
+    }
+    if let Some(choice) = ["anyOf", "oneOf"].iter().flat_map(|key| array(property.get(*key))).next() {
+        return placeholder(schema, choice);
+    }
+    if let Some(definition) = property.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#')) {
+        return schema
+            .as_value()
+            .pointer(definition)
+            .map_or_else(|| "\"…\"".into(), |found| placeholder(schema, found));
+    }
+    if let Some(word) = property.get("const").or_else(|| array(property.get("enum")).next()).and_then(plain) {
+        return word;
     }
     let types: Vec<&str> = match property.get("type") {
         Some(Value::String(one)) => vec![one],
@@ -136,10 +150,19 @@ fn placeholder(property: &Value) -> String {
     };
     let placeholder = match types.first().copied() {
         Some("boolean") => "false",
-        Some("integer" | "number") => "0",
+        Some("integer" | "number") => "1",
         Some("array") => "[]",
         Some("object") => "{}",
         _ => "\"…\"",
     };
     placeholder.to_owned()
+}
+
+/// A value that is written in TOML as it is in JSON.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Array(items) if items.iter().all(Value::is_string) => Some(value.to_string()),
+        Value::Array(_) | Value::Object(_) | Value::Null => None,
+    }
 }

@@ -13,6 +13,7 @@ mod explain_text;
 mod export;
 mod failures;
 mod files;
+mod fuse;
 mod hints;
 mod housekeeping;
 mod init;
@@ -68,8 +69,8 @@ Exit codes:
 /// Options of every verb.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Configuration file [default: lockstep.toml here, then /etc/lockstep/lockstep.toml]
-    #[arg(long, global = true, value_name = "FILE", env = "LOCKSTEP_CONFIG", hide_env_values = true)]
+    /// Configuration file [default: $LOCKSTEP_CONFIG, lockstep.toml here, /etc/lockstep/lockstep.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "LOCKSTEP_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
     /// Only this target; may be given several times
     #[arg(long = "target", global = true, value_name = "ID")]
@@ -77,8 +78,8 @@ pub(crate) struct Global {
     /// One JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
-    /// When to colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// When to colour: auto, always or never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Color,
     /// No talk and no progress on standard error, only failures
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -86,9 +87,16 @@ pub(crate) struct Global {
     /// More talk on standard error; twice for every request
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Form of the log on standard error
-    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    /// Form of the log on standard error: text or json
+    #[arg(long, global = true, value_name = "FORM", default_value = "text", hide_possible_values = true)]
     pub log_format: LogFormat,
+}
+
+impl Global {
+    /// The part of a next command that names the configuration, when this one named it.
+    pub(crate) fn again(&self) -> String {
+        self.config.as_ref().map_or_else(String::new, |path| format!(" --config {}", plan_dir::quoted(path)))
+    }
 }
 
 /// Form of the log on standard error.
@@ -127,6 +135,8 @@ pub(crate) enum Verb {
     Export(export::Export),
     /// Last runs, holds, fuses, unsettled actions
     Status(status::Status),
+    /// Reset the breaker that stops reductions, after somebody looked
+    Fuse(fuse::Fuse),
     /// Set, check or remove a secret in the credential store of the operating system
     Secret(secret::Secret),
     /// The connectors: list them, print their schemas, test one
@@ -158,6 +168,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Explain(verb) => verb.run(&cli.global, terminal),
         Verb::Export(verb) => verb.run(&cli.global, terminal),
         Verb::Status(verb) => verb.run(&cli.global, terminal),
+        Verb::Fuse(verb) => verb.run(&cli.global, terminal),
         Verb::Secret(verb) => verb.run(terminal),
         Verb::Connector(verb) => verb.run(terminal),
     }

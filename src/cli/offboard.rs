@@ -1,14 +1,16 @@
 //! `offboard`: one person out, now, on every PACS. Needs no directory, no state and no valid configuration of anything
 //! but the PACS in question: whatever can be read is used, whatever cannot is named.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use lockstep_config::LenientLoaded;
-use lockstep_contract::Opening;
-use lockstep_store::SqliteStore;
+use lockstep_contract::{AccessLevelId, Opening, Target};
 use lockstep_offboard::{Place, Progress, Report, Request, Who, WhoError};
+use lockstep_store::SqliteStore;
 use lockstep_view::escape;
 use serde::Serialize;
 
@@ -17,6 +19,9 @@ use crate::cli::{Global, emergency, housekeeping, runs};
 use crate::exit::{Exit, Failure};
 use crate::secrets::Stores;
 use crate::terminal::{Terminal, ask};
+
+/// So many people an operator may put out within an hour without a second person.
+const PER_HOUR_MAX: usize = 10;
 
 /// Put people out, now, on every PACS
 #[derive(Debug, Args)]
@@ -30,6 +35,9 @@ pub(crate) struct Offboard {
     /// Who asks [default: the log-in name]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
+    /// A second person who agrees; asked for beyond ten people within an hour
+    #[arg(long, value_name = "NAME")]
+    second: Option<String>,
     /// Take every record that matches, where a PACS has several
     #[arg(long)]
     all: bool,
@@ -69,15 +77,19 @@ struct NotAsked {
 
 impl Offboard {
     pub(crate) fn run(self, global: &Global, terminal: Terminal) -> Result<Exit, Failure> {
-        let people: Vec<Who> = self.who.iter().map(|who| who.parse()).collect::<Result<_, WhoError>>().map_err(|error| {
-            Failure::new(Exit::Usage, error.to_string()).not_done("nobody was put out")
-        })?;
+        let people: Vec<Who> = self
+            .who
+            .iter()
+            .map(|who| who.parse())
+            .collect::<Result<_, WhoError>>()
+            .map_err(|error| Failure::new(Exit::Usage, error.to_string()).not_done("nobody was put out"))?;
         if self.reason.trim().is_empty() {
             return Err(Failure::new(Exit::Usage, "--reason needs a reason").not_done("nobody was put out"));
         }
         let by = self.by.clone().or_else(context::operator).unwrap_or_else(|| "unknown".into());
         let loaded = lockstep_config::load_lenient(&context::config_path(global)?);
         refuse_unknown_targets(global, &loaded)?;
+        self.ask_for_a_second(&by, people.len(), &loaded)?;
         self.confirm(&people, &loaded)?;
         block_on(self.all_of(global, terminal, &people, &by, &loaded))
     }
@@ -93,26 +105,28 @@ impl Offboard {
         let patience = self.patience.map_or(loaded.offboard_patience, Duration::from_secs);
         let record = emergency::Record::new((!self.dry_run).then_some(loaded.state.as_path()), runs::new_run());
         let roster = emergency::Roster::open(&loaded.state);
-        let mut reports = Vec::new();
-        let mut not_asked = Vec::new();
-        for (nth, who) in people.iter().enumerate() {
+        let (targets, not_asked) = reach(global, loaded);
+        // All at once: a PACS that is down for the first person must not keep the second one in.
+        let each = people.iter().enumerate().map(|(nth, who)| {
             let request = Request {
                 who: who.clone(),
                 reason: self.reason.clone(),
-                by: by.to_owned(),
+                by: self.second.as_ref().map_or_else(|| by.to_owned(), |second| format!("{by} and {second}")),
                 at: jiff::Timestamp::now(),
                 all: self.all,
                 dry_run: self.dry_run,
             };
-            let (places, closed) = places(global, loaded, &roster, who);
-            not_asked = closed;
-            reports.push(lockstep_offboard::offboard(&request, places, &record.of(nth, who), patience).await);
-        }
+            let places = places(&targets, &roster, who);
+            let journal = record.of(nth, who);
+            async move { lockstep_offboard::offboard(&request, places, &journal, patience).await }
+        });
+        let reports: Vec<Report> = futures::future::join_all(each).await;
         let path = record.path();
         if path.is_some() {
             take_over(terminal, loaded).await;
         }
-        let complete = not_asked.is_empty() && reports.iter().all(Report::complete);
+        let complete =
+            not_asked.is_empty() && reports.iter().all(|report| report.complete() && report.known_anywhere());
         let document = Offboarded {
             schema: "lockstep/offboard/1",
             complete,
@@ -124,13 +138,31 @@ impl Offboard {
         Ok(finish(terminal, &reports, complete))
     }
 
+    /// Beyond ten people within an hour a second named person is asked for. What cannot be counted does not stop anybody.
+    fn ask_for_a_second(&self, by: &str, people: usize, loaded: &LenientLoaded) -> Result<(), Failure> {
+        let before = emergency::recently(&loaded.state, by, jiff::Timestamp::now());
+        let agreed = self.second.as_deref().is_some_and(|second| !emergency::same_human(second, by));
+        if self.dry_run || agreed || before + people <= PER_HOUR_MAX {
+            return Ok(());
+        }
+        let what = format!(
+            "{by} put {before} people out within the last hour, and this names {people}: more than {PER_HOUR_MAX}"
+        );
+        Err(Failure::new(Exit::Held, what)
+            .not_done("nobody was put out by this command")
+            .next("the same command with --second NAME, the name of another person who agrees"))
+    }
+
     fn confirm(&self, people: &[Who], loaded: &LenientLoaded) -> Result<(), Failure> {
         if self.yes || self.dry_run {
             return Ok(());
         }
         let names: Vec<String> = people.iter().map(ToString::to_string).collect();
-        let question =
-            format!("Put {} out on {} PACS, now? Type `yes`:", escape::terminal(&names.join(", ")), loaded.targets.len());
+        let question = format!(
+            "Put {} out on {} PACS, now? Type `yes`:",
+            escape::terminal(&names.join(", ")),
+            loaded.targets.len()
+        );
         match ask(&question) {
             Some(answer) if answer == "yes" => Ok(()),
             Some(_) => Err(Failure::new(Exit::Failed, "not confirmed").not_done("nobody was put out")),
@@ -167,7 +199,8 @@ fn refuse_unknown_targets(global: &Global, loaded: &LenientLoaded) -> Result<(),
     let known = |name: &String| {
         loaded.targets.iter().any(|target| target.id.as_str() == name) || loaded.broken.iter().any(|(id, _)| id == name)
     };
-    match global.targets.iter().find(|name| !known(name)) {
+    // When no section reads, the names are not known either, and what does not read is told below.
+    match global.targets.iter().find(|name| !known(name) && !loaded.targets.is_empty()) {
         None => Ok(()),
         Some(name) => Err(Failure::new(Exit::Usage, format!("--target {name}: no such target is configured"))
             .not_done("nobody was put out")
@@ -175,20 +208,18 @@ fn refuse_unknown_targets(global: &Global, loaded: &LenientLoaded) -> Result<(),
     }
 }
 
-/// Every PACS that can be opened, with what is known about the person there; and those that cannot.
-fn places(global: &Global, loaded: &LenientLoaded, roster: &emergency::Roster, who: &Who) -> (Vec<Place>, Vec<NotAsked>) {
+/// Every PACS that can be opened, with the levels that are ours there; and those that cannot.
+fn reach(global: &Global, loaded: &LenientLoaded) -> (Vec<Reached>, Vec<NotAsked>) {
     let stores = Stores::new(&loaded.base);
     let opening = Opening { base: &loaded.base, secrets: &stores };
     let asked = |id: &str| global.targets.is_empty() || global.targets.iter().any(|name| name == id);
-    let mut known = roster.known(who);
-    let mut places = Vec::new();
+    let mut open = Vec::new();
     let mut closed: Vec<NotAsked> = Vec::new();
     for target in loaded.targets.iter().filter(|target| asked(target.id.as_str())) {
         match context::open_target(target.id.clone(), &target.kind, &target.settings, &opening) {
-            Ok(opened) => places.push(Place {
+            Ok(opened) => open.push(Reached {
                 target: opened,
                 managed: target.policy.levels.iter().map(|rule| rule.level.clone()).collect(),
-                known: known.remove(&target.id).unwrap_or_default(),
             }),
             Err(failure) => closed.push(NotAsked { what: target.id.to_string(), why: failure.what }),
         }
@@ -200,15 +231,37 @@ fn places(global: &Global, loaded: &LenientLoaded, roster: &emergency::Roster, w
             closed.push(NotAsked { what: what.clone(), why: why.clone() });
         }
     }
-    (places, closed)
+    (open, closed)
+}
+
+/// A PACS that can be asked.
+struct Reached {
+    target: Arc<dyn Target>,
+    managed: BTreeSet<AccessLevelId>,
+}
+
+/// The same, with what the roster knows about one person there.
+fn places(targets: &[Reached], roster: &emergency::Roster, who: &Who) -> Vec<Place> {
+    let mut known = roster.known(who);
+    let place = |reached: &Reached| Place {
+        target: reached.target.clone(),
+        managed: reached.managed.clone(),
+        known: known.remove(&reached.target.info().id).unwrap_or_default(),
+    };
+    targets.iter().map(place).collect()
 }
 
 fn finish(terminal: Terminal, reports: &[Report], complete: bool) -> Exit {
     if reports.iter().any(Report::ambiguous) {
-        terminal.say("Next: the same command with cardholder:TARGET/ID for the right record, or with --all for every one");
+        terminal
+            .say("Next: the same command with cardholder:TARGET/ID for the right record, or with --all for every one");
     }
-    if reports.iter().any(|report| !report.known_anywhere()) {
-        terminal.say("! Somebody was found on no PACS; check the spelling, or name a card: card:NUMBER");
+    let unknown = reports.iter().filter(|report| !report.known_anywhere()).count();
+    if unknown > 0 {
+        terminal.say("Next: check the spelling of whoever is found on no PACS, or name a card: card:NUMBER");
+    }
+    if unknown == reports.len() {
+        return Exit::Failed;
     }
     if !complete {
         terminal.say("Next: the same command again (what is done stays done), and hands where it says NOT");
@@ -230,6 +283,9 @@ fn text(reports: &[Report], not_asked: &[NotAsked], complete: bool) -> String {
                     lines.extend(one.steps.iter().map(|step| format!("      would {step}")));
                 }
             }
+        }
+        if !report.known_anywhere() {
+            lines.push("  ! NOT found on any PACS that answered: nobody was switched off".into());
         }
         lines.extend(report.journal_faults.iter().map(|fault| format!("  ! not on record: {fault}")));
     }

@@ -48,7 +48,7 @@ impl Plan {
         let document = planned.document;
         let json = plan_json(&document, "lockstep/plan/1", Some(dir.path().display().to_string()));
         terminal.show(&json, || plan_text(&document, terminal.paint(), self.rows))?;
-        tell(terminal, &document, &dir);
+        tell(&context, &document, &dir);
         tell_unreadable(terminal, &planned.unreadable);
         Ok(if planned.unreadable.is_empty() { exit(&document, self.detailed_exitcode) } else { Exit::Partial })
     }
@@ -61,9 +61,10 @@ pub(crate) fn write(context: &Context, document: &PlanDocument, out: Option<Path
 }
 
 /// Where the plan is and what to do with it.
-pub(crate) fn tell(terminal: Terminal, document: &PlanDocument, dir: &PlanDir) {
+pub(crate) fn tell(context: &Context, document: &PlanDocument, dir: &PlanDir) {
+    let terminal = context.terminal;
     terminal.say(&format!("Report to review: {}", dir.file("report.html").display()));
-    for line in hints::next(document, dir) {
+    for line in hints::next(document, dir, &context.again) {
         terminal.say(&format!("Next, {line}"));
     }
 }

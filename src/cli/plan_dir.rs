@@ -19,6 +19,17 @@ const APPROVALS: &str = "approvals.jsonl";
 const PLAN_BYTES_MAX: u64 = 2 << 30;
 const APPROVALS_BYTES_MAX: u64 = 64 << 20;
 
+/// A path as a shell takes it. One below this folder is shown from here.
+pub(crate) fn quoted(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string();
+    if path.contains(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '\\' | '$' | '&' | ';' | '(' | ')')) {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    } else {
+        path
+    }
+}
+
 /// A plan on disk.
 #[derive(Debug, Clone)]
 pub(crate) struct PlanDir {
@@ -85,12 +96,7 @@ impl PlanDir {
 
     /// As it is written in a command.
     pub(crate) fn shown(&self) -> String {
-        let path = self.path.display().to_string();
-        if path.contains(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '\\' | '$')) {
-            format!("'{}'", path.replace('\'', r"'\''"))
-        } else {
-            path
-        }
+        quoted(&self.path)
     }
 
     /// The plan. A byte that was changed is a refusal.

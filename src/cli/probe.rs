@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::cli::context::{Context, block_on};
-use crate::cli::progress::stop_on_signal;
+use crate::cli::progress::until_stopped;
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -46,16 +46,16 @@ impl System {
 }
 
 impl Probe {
+    #[expect(clippy::unused_self, reason = "every verb is run the same way; this one has no options of its own")]
     pub(crate) fn run(self, global: &Global, terminal: Terminal) -> Result<Exit, Failure> {
         let context = Context::load(global, terminal)?;
-        let systems = block_on(async {
-            stop_on_signal(context.cancel.clone());
+        let systems = block_on(until_stopped(async {
             let mut systems = vec![directory(&context).await];
             for target in context.targets() {
                 systems.push(target_of(&context, target).await);
             }
             Ok(systems)
-        })?;
+        }))?;
         let exit = exit(&systems);
         let document = Probed { schema: "lockstep/probe/1", systems };
         terminal.show(&document, || text(&document.systems))?;
@@ -190,7 +190,8 @@ fn text(systems: &[System]) -> String {
             }
         }
     }
-    let count = |wanted| systems.iter().flat_map(|system| &system.checks).filter(|check| check.outcome == wanted).count();
+    let count =
+        |wanted| systems.iter().flat_map(|system| &system.checks).filter(|check| check.outcome == wanted).count();
     let mut lines = table.lines(0);
     lines.push(format!(
         "{} systems: {} checks passed, {} to look at, {} failed.",

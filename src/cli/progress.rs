@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lockstep_contract::{Cancel, TargetId};
 use lockstep_engine::{Observer, Progress};
 
+use crate::exit::{Exit, Failure};
 use crate::terminal::{self, Terminal};
 
 /// Shows how far a run is.
@@ -88,6 +89,14 @@ pub(crate) fn stop_on_signal(cancel: Cancel) {
             terminal::complain("stopping: what is in flight is finished and recorded first");
         }
     });
+}
+
+/// Does something that only reads, and drops it when asked to stop.
+pub(crate) async fn until_stopped<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        true = signal() => Err(Failure::new(Exit::Failed, "stopped on request").not_done("nothing was changed")),
+    }
 }
 
 /// Waits for a signal to stop. False when this system cannot tell.

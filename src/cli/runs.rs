@@ -92,12 +92,8 @@ pub(crate) async fn approve(
         let (policy, limits) = (&configured.policy, &configured.limits);
         Some((configured.id.clone(), TargetConditions { fingerprint, policy, limits, history }))
     });
-    let conditions = Conditions {
-        now,
-        config_digest: &context.config.digest,
-        journaled: &journaled,
-        targets: conditions.collect(),
-    };
+    let conditions =
+        Conditions { now, config_digest: &context.config.digest, journaled: &journaled, targets: conditions.collect() };
     lockstep_core::approve(document, approvals, &conditions)
         .map_err(|refusal| failures::refused(&refusal, Some(plan.path())))
 }
@@ -111,10 +107,38 @@ pub(crate) async fn apply(
     fresh: Option<&PlanDocument>,
     observer: &dyn Observer,
 ) -> Result<ApplyReport, Failure> {
-    let limits = context.targets().map(|target| (target.id.clone(), target.limits.clone())).collect();
-    let order = ApplyOrder {
+    let order = order(context, targets, store, fresh, observer);
+    lockstep_engine::apply(order, approved).await.map_err(|error| failures::run(error, Wrote::Perhaps))
+}
+
+/// Settles what earlier runs, or an emergency, left open: before a plan is made from it.
+pub(crate) async fn settle(
+    context: &Context,
+    targets: &BTreeMap<TargetId, Arc<dyn Target>>,
+    store: &dyn Store,
+    observer: &dyn Observer,
+) -> Result<(), Failure> {
+    let open = store.unsettled().await.map_err(|error| failures::store(error, Wrote::Nothing))?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    let order = order(context, targets.clone(), store, None, observer);
+    let report = lockstep_engine::settle(&order).await.map_err(|error| failures::run(error, Wrote::Perhaps))?;
+    let left = report.targets.values().flat_map(|target| &target.actions).filter(|action| !action.state.is_settled());
+    context.terminal.say(&format!("{} actions were open from before; {} still are", open.len(), left.count()));
+    Ok(())
+}
+
+fn order<'a>(
+    context: &Context,
+    targets: BTreeMap<TargetId, Arc<dyn Target>>,
+    store: &'a dyn Store,
+    fresh: Option<&'a PlanDocument>,
+    observer: &'a dyn Observer,
+) -> ApplyOrder<'a> {
+    ApplyOrder {
         targets,
-        limits,
+        limits: context.targets().map(|target| (target.id.clone(), target.limits.clone())).collect(),
         store,
         node: context.node.clone(),
         fresh,
@@ -122,8 +146,7 @@ pub(crate) async fn apply(
         cancel: context.cancel.clone(),
         clock: context.clock.clone(),
         observer,
-    };
-    lockstep_engine::apply(order, approved).await.map_err(|error| failures::run(error, Wrote::Perhaps))
+    }
 }
 
 /// Whether the reading behind a plan is too old to be believed as it stands.

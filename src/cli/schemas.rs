@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use schemars::{Schema, schema_for};
 
-use crate::cli::{apply, approve, check, conform, connector, explain, export, init, offboard, probe, secret, status, sync};
+use crate::cli::{
+    apply, approve, check, conform, connector, explain, export, fuse, init, offboard, probe, secret, status, sync,
+};
 
 /// Each document with its schema. What comes from another crate is described there and stands here as any value.
 fn all() -> Vec<(&'static str, Schema)> {
@@ -17,6 +19,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("explain", schema_for!(explain::Explained)),
         ("export", schema_for!(export::Exports<'static>)),
         ("export-manifest", schema_for!(export::Manifest)),
+        ("fuse", schema_for!(fuse::Reset)),
         ("init", schema_for!(init::Written)),
         ("offboard", schema_for!(offboard::Offboarded<'static>)),
         ("probe", schema_for!(probe::Probed)),

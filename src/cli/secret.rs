@@ -99,11 +99,11 @@ fn stored(text: &str) -> Result<(SecretRef, String), Failure> {
 /// Fetches a secret to see whether that works, and drops it.
 fn check(reference: &SecretRef) -> Result<(), Failure> {
     if let SecretRef::Keyring(name) = reference {
-        return match keyring::check(name).map_err(|error| failed(&error, "nothing was fetched"))? {
-            true => Ok(()),
-            false => Err(failed(&format!("there is no secret {reference}"), "nothing was fetched")
-                .next(format!("lockstep secret set {name}"))),
-        };
+        if keyring::check(name).map_err(|error| failed(&error, "nothing was fetched"))? {
+            return Ok(());
+        }
+        let missing = failed(&format!("there is no secret {reference}"), "nothing was fetched");
+        return Err(missing.next(format!("lockstep secret set {name}")));
     }
     // Relative paths start here: this verb reads no configuration.
     let base = std::env::current_dir().unwrap_or_default();

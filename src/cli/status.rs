@@ -134,11 +134,13 @@ fn text(standing: &Standing, now: Timestamp) -> String {
         lines.push(target_line(target, now));
         for hold in &target.holds {
             let keys: Vec<String> = hold.keys.iter().map(ToString::to_string).collect();
-            let held = format!("held out since {} by {}: {} ({})", minute(hold.since), hold.by, keys.join(", "), hold.reason);
+            let held =
+                format!("held out since {} by {}: {} ({})", minute(hold.since), hold.by, keys.join(", "), hold.reason);
             lines.push(format!("  ! {}", escape::terminal(&held)));
         }
         if let Some(since) = target.fuse.open_since {
             lines.push(format!("  ! fuse open since {}: {}", minute(since), escape::terminal(&target.fuse.reason)));
+            lines.push(format!("    next, after looking: lockstep fuse reset {} --by NAME", target.target));
         }
     }
     for open in &standing.unsettled {
@@ -146,10 +148,17 @@ fn text(standing: &Standing, now: Timestamp) -> String {
         lines.push(format!("! not settled on {}: action {short}: {}", open.target, escape::terminal(&open.detail)));
     }
     if standing.spooled > 0 {
-        lines.push(format!("! {} records of emergency offboardings wait for the next plan, apply or sync", standing.spooled));
+        lines.push(format!(
+            "! {} records of emergency offboardings wait for the next plan, apply or sync",
+            standing.spooled
+        ));
     }
     let holds: usize = standing.targets.iter().map(|target| target.holds.len()).sum();
-    lines.push(format!("{} runs listed, {holds} holds, {} not settled.", standing.runs.len(), standing.unsettled.len()));
+    lines.push(format!(
+        "{} runs listed, {holds} holds, {} not settled.",
+        standing.runs.len(),
+        standing.unsettled.len()
+    ));
     lines.join("\n")
 }
 

@@ -74,6 +74,7 @@ async fn sync(context: &Context, no_export: bool) -> Result<Exit, Failure> {
     housekeeping::absorb_spool(context, &*store).await?;
     let systems = Systems::open(context)?;
     let bars = Bars::new(context.terminal);
+    runs::settle(context, &systems.targets, &*store, &bars).await?;
     let planned = runs::plan(context, &systems, &*store, &bars).await;
     bars.clear();
     let planned = planned?;
@@ -93,7 +94,8 @@ async fn sync(context: &Context, no_export: bool) -> Result<Exit, Failure> {
     let worklist = outcome.write_worklist(&dir)?;
     let exports = if no_export { Vec::new() } else { export::all(context, Some(&dir)).await? };
     let unreadable = planned.unreadable.iter().map(|(target, _)| target.to_string()).collect();
-    let done = Done { outcome: &outcome, dir: &dir, worklist: worklist.map(|path| path.display().to_string()), unreadable };
+    let done =
+        Done { outcome: &outcome, dir: &dir, worklist: worklist.map(|path| path.display().to_string()), unreadable };
     show(context, done, &exports)?;
     plan::tell_unreadable(context.terminal, &planned.unreadable);
     let unreached = !planned.unreadable.is_empty() || exports.iter().any(|one| one.fault.is_some());
@@ -135,7 +137,7 @@ fn show(context: &Context, done: Done<'_>, exports: &[Exported]) -> Result<(), F
         context.terminal.say(&format!("What is open, for human hands: {path}"));
     }
     if outcome.exit() == Exit::Held {
-        plan::tell(context.terminal, outcome.document, dir);
+        plan::tell(context, outcome.document, dir);
     }
     Ok(())
 }

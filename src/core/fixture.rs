@@ -6,13 +6,13 @@ use std::num::NonZeroU32;
 use jiff::Timestamp;
 use lockstep_contract::{
     AccessLevelId, Action, ActionId, Capabilities, CardholderId, CorrelationKey, CorrelationKeys, CredentialSupport,
-    Enforcement, Expectation, Granularity, GroupId, ImageDigest, KeyKind, Profile, Reason, Reduction, RunId, Situation,
-    Step, Steps, Subject, Suspend, TargetId, TargetInfo, Why,
+    Enforcement, Expectation, Granularity, GroupId, ImageDigest, KeyKind, PersonId, Profile, Reason, Reduction, RunId,
+    Situation, Step, Steps, Subject, Suspend, TargetId, TargetInfo, Why,
 };
 
 use crate::{
-    Approval, ApprovalPolicy, Draft, Facts, Header, History, LaneKind, LevelFacts, Mover, OutOfScope, Ownership,
-    PLAN_FORMAT, Plan, PlanDocument, Policy, Rule, RuleSource, Tally, Who,
+    Approval, ApprovalPolicy, Draft, Facts, Header, History, LaneKind, LevelFacts, LinkProposal, Mover, OutOfScope,
+    Ownership, PLAN_FORMAT, Plan, PlanDocument, Policy, Rule, RuleSource, Tally, Who,
 };
 
 pub(crate) const POLICY_DIGEST: &str = "policy-1";
@@ -164,6 +164,21 @@ impl Sketch {
     /// What was read about a group: its members, or that it could not be read.
     pub(crate) fn members(mut self, name: &str, members: Option<u64>) -> Self {
         self.draft.facts.groups.insert(group(name), members);
+        self
+    }
+
+    /// So many people who are matched to their records for the first time.
+    pub(crate) fn matched(mut self, count: u64) -> Self {
+        let proposal = |n: u64| {
+            let key = CorrelationKey::new(KeyKind::Employee, &format!("{n:05}")).expect("key");
+            LinkProposal {
+                person: PersonId::new(format!("p{n}")).expect("id"),
+                cardholder: CardholderId::new(format!("c{n:06}")).expect("id"),
+                keys: [key.clone()].into_iter().collect(),
+                key,
+            }
+        };
+        self.draft.links.extend((1..=count).map(proposal));
         self
     }
 

@@ -2,8 +2,8 @@
 //! footer with the counts and the digest over everything before it.
 //!
 //! Reading is suspicious: a line is first brought into canonical form, so that another order of keys changes nothing,
-//! and then it must be exactly what this program would have written. A field that is not known, a key that stands twice,
-//! a line too few or in another place: refused, with the number of the line. The digest proves that a file is whole, not
+//! and then it must be exactly what this program would have written. A field that is not known, a key that stands
+//! twice, a line too few or in another place: refused, with the number of the line. The digest proves that a file is whole, not
 //! that it is honest; `approve` trusts nothing in it that it can check again.
 
 mod strict;
@@ -156,7 +156,9 @@ impl PlanDocument {
 
     /// The file.
     pub fn to_jsonl(&self) -> Vec<u8> {
-        self.lines().flatten().collect()
+        let mut file = Vec::new();
+        self.lines().for_each(|line| file.extend_from_slice(&line));
+        file
     }
 
     /// Reads a file back.

@@ -15,8 +15,8 @@ pub struct Limits {
     pub reductions_day_percent: u32,
     /// G3: percentage who may lose access within 7 days; never less than 3 people. 1 to 75.
     pub reductions_week_percent: u32,
-    /// G4: percentage of its members that a group, or of its holders that a level, may lose at once (5 or more). 1 to 100.
-    /// A drop to zero always trips.
+    /// G4: percentage of its members that a group, or of its holders that a level, may lose at once (5 or more). 1 to
+    /// 100. A drop to zero always trips.
     pub group_drop_percent: u32,
     /// G5: percentage by which active people may be fewer than the median of the last seven reads. 1 to 50.
     pub source_drop_percent: u32,
@@ -96,8 +96,8 @@ impl Limits {
         ]
     }
 
-    /// The same limits, each that is outside its range moved to the nearest value inside. Guards judge by these, so that
-    /// not even limits that nobody checked can switch a guard off.
+    /// The same limits, each that is outside its range moved to the nearest value inside. Guards judge by these, so
+    /// that not even limits that nobody checked can switch a guard off.
     #[must_use]
     pub fn clamped(&self) -> Self {
         let mut out = self.clone();

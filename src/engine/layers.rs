@@ -81,7 +81,7 @@ pub(crate) fn wait_after(fault: &Fault, own: Duration) -> Duration {
     own.max(fault.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))
 }
 
-fn too_late(system: &str, operation: &str, budget: Duration) -> Fault {
+pub(crate) fn too_late(system: &str, operation: &str, budget: Duration) -> Fault {
     let message = format!("no answer within {} s", budget.as_secs_f32());
     Fault::new(FaultKind::Unreachable, system, operation, message)
 }

@@ -134,14 +134,20 @@ async fn members(
     let mut waits = layers::waits();
     while !asked.is_empty() {
         cx.check(system, "read groups")?;
-        let mut answered = directory.members(cx, &asked).await;
+        let answered = tokio::time::timeout(cx.budget, directory.members(cx, &asked)).await;
+        let late = answered.is_err();
+        let mut answered = answered.unwrap_or_default();
         let mut again = BTreeSet::new();
         let mut wait = None;
         let own = waits.next();
         for group in asked {
             let membership = answered.remove(&group).unwrap_or_else(|| {
                 let operation = format!("read group {group}");
-                Membership::Unreadable(Fault::new(FaultKind::Protocol, system, operation, "no answer for this group"))
+                Membership::Unreadable(if late {
+                    layers::too_late(system, &operation, cx.budget)
+                } else {
+                    Fault::new(FaultKind::Protocol, system, operation, "no answer for this group")
+                })
             });
             if let (Membership::Unreadable(fault), Some(own)) = (&membership, own)
                 && fault.kind.is_transient()

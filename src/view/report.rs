@@ -178,7 +178,15 @@ fn groups(all: Vec<Row<'_>>) -> Vec<Group<'_>> {
             group.rows.push(row);
         }
     }
+    // People look for people by name; the plan is ordered by the numbers of records.
+    for (_, group) in &mut groups {
+        group.rows.sort_by(|a, b| by_name(a).cmp(&by_name(b)));
+    }
     groups.into_iter().map(|(_, group)| group).filter(|group| !group.rows.is_empty()).collect()
+}
+
+fn by_name<'r>(row: &'r Row<'_>) -> (&'r str, Option<&'r str>) {
+    (&row.entry.who.name, row.entry.who.employee_number.as_deref())
 }
 
 /// The words by which the page's filters find a row.

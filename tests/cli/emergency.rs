@@ -65,6 +65,17 @@ fn a_pacs_that_is_down_is_named() {
 }
 
 #[test]
+fn a_mistyped_number_is_no_success() {
+    let site = Site::settled();
+    let before = site.world();
+    let nobody = site.run(&["offboard", "employee:4711", "--reason", "theft", "--yes"]).ends(1);
+    assert!(nobody.out.contains("NOT found on any PACS"), "{}", nobody.out);
+    assert_eq!(site.world(), before);
+    site.run(&["offboard", "employee:4711", "employee:1003", "--reason", "theft", "--yes"]).ends(4);
+    assert_eq!(site.holder(3)["status"], "suspended");
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let site = Site::settled();
     let before = site.world();
@@ -85,7 +96,8 @@ fn several_records_of_one_person_are_listed_and_asked_about() {
     assert!(asked.out.contains("cardholder:hq/h-twin") && asked.out.contains("cardholder:hq/h-03"), "{}", asked.out);
     assert!(asked.err.contains("--all"), "{}", asked.err);
     site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes", "--all"]).ends(0);
-    let off = site.world()["cardholders"].as_array().expect("a list").iter().filter(|h| h["status"] == "suspended").count();
+    let off =
+        site.world()["cardholders"].as_array().expect("a list").iter().filter(|h| h["status"] == "suspended").count();
     assert_eq!(off, 2);
 }
 
@@ -96,4 +108,25 @@ fn nobody_is_put_out_without_a_yes() {
     let refused = site.run(&["offboard", "employee:1003", "--reason", "theft"]).ends(64);
     assert!(refused.err.contains("--yes"), "{}", refused.err);
     assert_eq!(site.world(), before);
+}
+
+#[test]
+fn the_eleventh_within_an_hour_asks_for_a_second_person() {
+    let site = Site::settled();
+    let all: Vec<String> = (0..10).map(|n| format!("employee:{}", crate::site::number(n))).collect();
+    let offboard = |who: &[String], more: &[&str]| {
+        let mut args = vec!["offboard", "--reason", "closing", "--by", "Desk", "--yes"];
+        args.extend(more);
+        args.extend(who.iter().map(String::as_str));
+        site.run(&args)
+    };
+    let done = offboard(&all, &["--json"]).ends(0);
+    assert_eq!(done.json()["people"].as_array().expect("a list").len(), 10);
+    let eleventh = ["employee:1010".to_owned()];
+    let asked = offboard(&eleventh, &[]).ends(3);
+    assert!(asked.err.contains("--second NAME"), "{}", asked.err);
+    offboard(&eleventh, &["--second", " desk "]).ends(3);
+    assert_eq!(site.holder(10)["status"], "active");
+    offboard(&eleventh, &["--second", "Chief"]).ends(0);
+    assert_eq!(site.holder(10)["status"], "suspended");
 }

@@ -89,3 +89,12 @@ fn an_old_plan_is_made_again_before_it_is_applied() {
     site.run(&["apply", &plan]).ends(0);
     assert_eq!(site.holder(7)["status"], "suspended");
 }
+
+#[test]
+fn the_next_command_names_the_configuration_that_this_one_named() {
+    let site = Site::new();
+    std::fs::rename(site.path("lockstep.toml"), site.path("other file.toml")).expect("renamed");
+    let planned = site.run(&["plan", "--config", "other file.toml"]).ends(3);
+    let next = planned.err.lines().find(|line| line.contains("lockstep approve")).expect("a next command");
+    assert!(next.contains("--config 'other file.toml'") && next.contains(" plans/"), "{next}");
+}

@@ -6,7 +6,7 @@ use crate::site::{program, ran};
 
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 19] = [
+    let verbs: [&[&str]; 21] = [
         &[],
         &["init"],
         &["check"],
@@ -20,6 +20,8 @@ fn help_of_every_verb() {
         &["explain"],
         &["export"],
         &["status"],
+        &["fuse"],
+        &["fuse", "reset"],
         &["secret"],
         &["secret", "set"],
         &["connector"],

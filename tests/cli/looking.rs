@@ -18,6 +18,25 @@ fn explain_tells_the_way_to_a_level() {
 }
 
 #[test]
+fn explain_follows_groups_in_groups() {
+    let site = Site::new();
+    let ldif = "\
+dn: uid=ada,dc=corp\nobjectClass: inetOrgPerson\nuid: ada\nentryUUID: 6b0c9a3e-2f6e-4c57-9c1d-0d0000000001\n\
+givenName: Ada\nsn: Lovelace\nemployeeNumber: 1000\n\n\
+dn: cn=GRP-Lab-Chem,dc=corp\nobjectClass: groupOfNames\ncn: GRP-Lab-Chem\nmember: uid=ada,dc=corp\n\n\
+dn: cn=GRP-Lab,dc=corp\nobjectClass: groupOfNames\ncn: GRP-Lab\nmember: cn=GRP-Lab-Chem,dc=corp\n\n\
+dn: cn=GRP-Main,dc=corp\nobjectClass: groupOfNames\ncn: GRP-Main\nmember: uid=ada,dc=corp\n";
+    site.write("corp.ldif", ldif);
+    let config = crate::site::CONFIG.replace(
+        "people = \"people.csv\"\ngroups = \"groups.csv\"",
+        "people = \"corp.ldif\"\nlisted_means_active = true",
+    );
+    site.write("lockstep.toml", &config);
+    let why = site.run(&["explain", "employee:1000"]).ends(0);
+    assert!(why.out.contains("GRP-Lab → GRP-Lab-Chem → Ada Lovelace"), "{}", why.out);
+}
+
+#[test]
 fn the_export_is_whole_and_says_so() {
     let site = Site::settled();
     site.run(&["export"]).ends(0);
@@ -83,7 +102,10 @@ fn every_kind_has_a_section_that_check_accepts() {
     let list = ran(program(std::path::Path::new(".")).args(["connector", "list", "--json"])).ends(0).json();
     let kinds = |side: &str| -> Vec<String> {
         let all = list["connectors"].as_array().expect("a list").clone();
-        all.iter().filter(|one| one["side"] == side).map(|one| one["kind"].as_str().expect("a kind").to_owned()).collect()
+        all.iter()
+            .filter(|one| one["side"] == side)
+            .map(|one| one["kind"].as_str().expect("a kind").to_owned())
+            .collect()
     };
     for directory in kinds("directory") {
         for target in kinds("target") {

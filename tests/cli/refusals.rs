@@ -98,7 +98,8 @@ fn a_second_run_waits_for_the_first() {
 #[test]
 fn a_state_that_does_not_verify_stops_everything_but_offboarding() {
     let site = Site::settled();
-    fs::write(site.path("state/lockstep.db"), "this is no database, and it is long enough to be looked at").expect("broken");
+    fs::write(site.path("state/lockstep.db"), "this is no database, and it is long enough to be looked at")
+        .expect("broken");
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(site.path(&format!("state/lockstep.db{suffix}")));
     }

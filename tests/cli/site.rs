@@ -1,6 +1,7 @@
 //! One small site on disk: a configuration, an HR feed, a simulated PACS, and the binary run against them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -115,8 +116,8 @@ impl Site {
         let mut groups = String::from("group,member\n");
         for n in 0..PEOPLE {
             let status = if self.ended.contains(&n) { "ended" } else { "active" };
-            people.push_str(&format!("p-{n:02},{},{},{},Research,{status}\n", given(n), "Lovelace", number(n)));
-            groups.push_str(&format!("GRP-Main,p-{n:02}\n"));
+            let _ = writeln!(people, "p-{n:02},{},Lovelace,{},Research,{status}", given(n), number(n));
+            let _ = writeln!(groups, "GRP-Main,p-{n:02}");
         }
         groups.push_str("GRP-Lab,p-00\nGRP-Lab,p-01\n");
         self.write("people.csv", &people);

@@ -216,6 +216,7 @@ impl Bench {
 
     /// What happened, for the message of a failure.
     pub fn note(&self, what: impl Into<String>) {
+        let what = what.into();
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(what.into());
     }
 

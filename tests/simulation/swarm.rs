@@ -38,6 +38,9 @@ pub struct Story {
     pub converged: bool,
 }
 
+/// More polls than this for one round are no work but a loop that never ends.
+const POLLS_MAX: u64 = 200_000;
+
 /// Lives one world through.
 ///
 /// # Errors
@@ -253,12 +256,13 @@ impl Swarm {
     async fn work(&mut self) -> Result<(), String> {
         let run = self.bench.next_run();
         self.truths.insert(run, self.truth());
-        let polls = if self.dice.percent(40) { self.dice.below(250) } else { u64::MAX };
+        let polls = if self.dice.percent(40) { self.dice.below(250) } else { POLLS_MAX };
         let outcome = {
             let meddler = Meddler::new(self.dice.roll(), &self.bench.sim);
             Crash::after(polls, round(&self.bench, run), move || meddler.between()).await
         };
         match outcome {
+            None if polls == POLLS_MAX => return Err("it never ends".to_owned()),
             None => {
                 self.bench.note(format!("  died after {polls} polls"));
                 self.story.crashes += 1;

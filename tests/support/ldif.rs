@@ -1,5 +1,6 @@
 //! Records for test directories, as LDIF, made the same way every time.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// A growing LDIF text.
@@ -83,6 +84,14 @@ pub fn base64(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// From the records of an answer, the value of one attribute by that of another. Both must be plain.
+pub(crate) fn pairs(answer: &str, key: &str, value: &str) -> BTreeMap<String, String> {
+    let of = |record: &str, prefix: &str| {
+        record.lines().find_map(|line| line.strip_prefix(prefix)).map(|text| text.trim().to_owned())
+    };
+    answer.split("\n\n").filter_map(|record| Some((of(record, key)?, of(record, value)?))).collect()
 }
 
 #[cfg(test)]

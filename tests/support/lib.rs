@@ -6,4 +6,5 @@ mod process;
 pub mod proxy;
 pub mod samba;
 pub mod scim;
+pub mod situations;
 pub mod slapd;

@@ -16,7 +16,7 @@ const SCRIPT: &str =
     r#""$@" & server=$!; cat >/dev/null; kill "$server"; (sleep 5; kill -9 "$server") 2>/dev/null & wait "$server""#;
 
 impl Leashed {
-    /// Starts a server and waits until a line of its error output holds `ready`.
+    /// Starts a server and waits until a line of its error output holds `ready`, if that is not empty.
     pub(crate) fn start(program: &Path, arguments: &[String], ready: &str) -> Result<Self, String> {
         let mut child = Command::new("sh")
             .args(["-c", SCRIPT, "leash"])
@@ -29,7 +29,7 @@ impl Leashed {
             .map_err(|error| format!("{}: {error}", program.display()))?;
         let mut output = BufReader::new(child.stderr.take().ok_or("no error output")?);
         let mut said = String::new();
-        loop {
+        while !ready.is_empty() {
             let mut line = String::new();
             match output.read_line(&mut line) {
                 Ok(0) | Err(_) => {

@@ -1,13 +1,16 @@
 //! A real Active Directory domain controller (Samba) on a loopback address of its own. It needs root: the ports of LDAP
 //! cannot be moved. A domain is provisioned once and kept beside the build products; every test starts a copy of it.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
 use crate::certificates::{CertificateKind, Certificates};
+use crate::ldif::pairs;
 use crate::process::{Leashed, await_listener, find, run};
 
 /// The domain of every test directory.
@@ -36,13 +39,18 @@ pub struct SambaAd {
 }
 
 impl SambaAd {
+    /// True when everything that it needs is installed, and this process is root.
+    pub fn is_installed() -> bool {
+        TOOLS.iter().all(|program| find(program).is_some()) && is_root()
+    }
+
     /// Starts a domain that holds these records besides its own: LDIF change records, loaded before the start.
     /// `Ok(None)` when Samba is not installed, or this process is not root.
     ///
     /// # Errors
     /// When it is installed and does not start.
     pub fn start(changes: &str, certificate: CertificateKind) -> Result<Option<Self>, String> {
-        if TOOLS.iter().any(|program| find(program).is_none()) || !is_root() {
+        if !Self::is_installed() {
             return Ok(None);
         }
         let template = template()?;
@@ -133,6 +141,14 @@ impl SambaAd {
         line.map(str::to_owned).ok_or_else(|| format!("{name} has no objectGUID"))
     }
 
+    /// The `objectGUID`s of the entries below a base, in text, by `cn`.
+    ///
+    /// # Errors
+    /// When `ldbsearch` fails.
+    pub fn guids(&self, base: &str, filter: &str) -> Result<BTreeMap<String, String>, String> {
+        Ok(pairs(&self.search(base, filter, &["cn", "objectGUID"])?, "cn: ", "objectGUID: "))
+    }
+
     fn tool(&self, program: &str) -> Command {
         let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
         command.arg(format!("--configfile={}", self.configuration().display()));
@@ -155,7 +171,6 @@ impl SambaAd {
             "single".to_owned(),
             "-F".to_owned(),
             "--no-process-group".to_owned(),
-            "--debug-stdout".to_owned(),
         ];
         let program = find("samba").ok_or("samba is not installed")?;
         self.process = Some(Leashed::start(&program, &arguments, "")?);
@@ -168,11 +183,14 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
-/// A loopback address on which nobody serves LDAP. Each process begins at another one.
+/// A loopback address that is for this process and this server only.
 fn free_address() -> Result<IpAddr, String> {
-    let start = std::process::id();
-    for n in 0..250 {
-        let address = IpAddr::from([127, 0, 53, u8::try_from((start + n) % 250 + 2).unwrap_or(2)]);
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let process = std::process::id();
+    let part = |number: u32| u8::try_from(number % 250 + 2).unwrap_or(2);
+    for _ in 0..250 {
+        let server = NEXT.fetch_add(1, Ordering::SeqCst);
+        let address = IpAddr::from([127, part(process), part(process / 250), part(server)]);
         if TcpListener::bind((address, 636)).is_ok() && TcpListener::bind((address, 389)).is_ok() {
             return Ok(address);
         }

@@ -1,5 +1,6 @@
 //! A real OpenLDAP on loopback, in a folder of its own, with records loaded offline.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::certificates::{CertificateKind, Certificates};
-use crate::ldif::Ldif;
+use crate::ldif::{Ldif, pairs};
 use crate::process::{Leashed, await_listener, find, run};
 
 /// The naming context of every test directory.
@@ -49,12 +50,17 @@ pub struct Slapd {
 }
 
 impl Slapd {
+    /// True when everything that it needs is installed.
+    pub fn is_installed() -> bool {
+        ["slapd", "slapadd", "ldapmodify", "openssl"].iter().all(|program| find(program).is_some())
+    }
+
     /// Starts a server. `Ok(None)` when it is not installed.
     ///
     /// # Errors
     /// When it is installed and does not start.
     pub fn start(options: SlapdOptions) -> Result<Option<Self>, String> {
-        if ["slapd", "slapadd", "ldapmodify", "openssl"].iter().any(|program| find(program).is_none()) {
+        if !Self::is_installed() {
             return Ok(None);
         }
         let folder = tempfile::Builder::new().prefix("lockstep-slapd").tempdir().map_err(|error| error.to_string())?;
@@ -137,6 +143,22 @@ impl Slapd {
         let answer = run(&mut command, b"")?;
         let line = answer.lines().find_map(|line| line.strip_prefix("entryUUID: "));
         line.map(str::to_owned).ok_or_else(|| format!("{name} has no entryUUID"))
+    }
+
+    /// The `entryUUID`s of the entries below a base, by `uid`.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn entry_uuids(&self, base: &str) -> Result<BTreeMap<String, String>, String> {
+        Ok(pairs(&self.search(base, "(uid=*)", &["uid", "entryUUID"])?, "uid: ", "entryUUID: "))
+    }
+
+    /// True when this name and password are accepted.
+    pub fn log_in(&self, user: &str, password: &str) -> bool {
+        let mut command = Command::new(find("ldapwhoami").unwrap_or_else(|| "ldapwhoami".into()));
+        let url = format!("ldaps://127.0.0.1:{}", self.tls.port());
+        command.args(["-x", "-H", &url, "-D", user, "-w", password]).env("LDAPTLS_REQCERT", "never");
+        run(&mut command, b"").is_ok()
     }
 
     fn client(&self, program: &str) -> Command {

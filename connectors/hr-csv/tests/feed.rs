@@ -179,8 +179,25 @@ async fn members_may_be_named_by_mail_and_who_is_not_found_is_a_gap() {
 }
 
 #[tokio::test]
+async fn a_member_whose_id_is_misspelt_is_a_gap_and_one_who_is_not_here_any_more_is_none() {
+    let files = [
+        ("people.csv", "id,status\nP1,active\nP2,active\n"),
+        ("groups.csv", "group,member\nlab,P1\nlab,p2\nold,P1\nold,P9\n"),
+    ];
+    let (_folder, feed) = feed(&files, PLAIN);
+    assert_eq!(members(&membership(&feed, "lab").await), (vec!["P1".to_owned()], 1));
+    assert_eq!(members(&membership(&feed, "old").await), (vec!["P1".to_owned(), "P9".to_owned()], 0));
+}
+
+#[tokio::test]
 async fn a_broken_groups_file_freezes_groups_and_leaves_people_alone() {
-    for groups in ["group,member\nlab,1\nlab\n", "name,member\nlab,1\n", "group,member\n,1\n"] {
+    for groups in [
+        "group,member\nlab,1\nlab\n",
+        "name,member\nlab,1\n",
+        "group,member\n,1\n",
+        "group,member\nlab,1\nlab ,2\n",
+        "group,member\nlab, 1\n",
+    ] {
         let (_folder, feed) = feed(&[("people.csv", "id,status\n1,active\n"), ("groups.csv", groups)], PLAIN);
         assert_eq!(people(&feed).await.expect("people").0.len(), 1);
         assert!(matches!(membership(&feed, "lab").await, Membership::Unreadable(_)), "{groups}");

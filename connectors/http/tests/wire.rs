@@ -71,7 +71,11 @@ async fn every_refusal_of_a_write_has_its_effect() {
     ] {
         let server = MockServer::start().await;
         let answer = ResponseTemplate::new(status).insert_header("retry-after", "86400").set_body_string(TOKEN);
-        Mock::given(method("POST")).and(header("authorization", format!("Bearer {TOKEN}"))).respond_with(answer).mount(&server).await;
+        Mock::given(method("POST"))
+            .and(header("authorization", format!("Bearer {TOKEN}")))
+            .respond_with(answer)
+            .mount(&server)
+            .await;
         let fault = write_to(&server.uri(), Settings::default()).await;
         assert_eq!((fault.fault.kind, fault.effect), (kind, effect), "{status}");
         assert_eq!(fault.fault.retry_after, Some(Duration::from_secs(900)), "{status}");
@@ -151,11 +155,14 @@ async fn a_refusal_stays_one_when_its_explanation_is_cut() {
 #[tokio::test]
 async fn too_much_is_cut_off() {
     let server = MockServer::start().await;
-    Mock::given(path("/Users")).respond_with(ResponseTemplate::new(200).set_body_bytes(vec![b' '; 5_000])).mount(&server).await;
+    Mock::given(path("/Users"))
+        .respond_with(ResponseTemplate::new(200).set_body_bytes(vec![b' '; 5_000]))
+        .mount(&server)
+        .await;
     let settings = Settings { limits: Limits { answer_bytes_max: 4_096 }, ..Settings::default() };
     let fault = write_to(&server.uri(), settings).await;
     assert_eq!((fault.fault.kind, fault.effect), (FaultKind::Protocol, Effect::Uncertain));
-    assert!(fault.fault.message.contains("4096"), "{fault}");
+    assert!(fault.too_long && fault.fault.message.contains("4096"), "{fault}");
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use lockstep_contract::{
-    AccessLevelId, Action, ActionId, ApplyFault, Cardholder, CardholderId, CorrelationKey, CorrelationKeys,
-    CredentialId, Cx, Expectation, Fault, FaultKind, FieldName, InactiveStatus, KeyKind, Next, Opening, Profile, Reason,
-    Reduction, RunId, Secret, SecretError, SecretRef, Secrets, Situation, Status, Step, Steps, Subject, Target, TargetId,
-    TargetReader, field,
+    AccessLevelId, Action, ActionId, ApplyFault, Cardholder, CardholderId, CheckOutcome, CorrelationKey,
+    CorrelationKeys, CredentialId, Cx, Expectation, Fault, FaultKind, FieldName, InactiveStatus, KeyKind, Next,
+    Opening, Profile, Reason, Reduction, RunId, Secret, SecretError, SecretRef, Secrets, Situation, Status, Step,
+    Steps, Subject, Target, TargetId, TargetReader, field,
 };
 use lockstep_scim::{Config, Scim};
 use serde_json::{Value, json};
@@ -209,7 +209,9 @@ async fn nobody_is_believed_only_from_a_filter_that_finds_somebody() {
     let server = MockServer::start().await;
     without_groups(&server).await;
     let filtered = |answer: ResponseTemplate| {
-        Mock::given(path("/scim/v2/Users")).and(wiremock::matchers::query_param_contains("filter", "eq")).respond_with(answer)
+        Mock::given(path("/scim/v2/Users"))
+            .and(wiremock::matchers::query_param_contains("filter", "eq"))
+            .respond_with(answer)
     };
     filtered(says(&list(&[], 0))).mount(&server).await;
     Mock::given(path("/scim/v2/Users"))
@@ -243,7 +245,10 @@ async fn a_gateway_that_knows_nothing_is_no_proof_of_absence() {
     on(&server, "GET", "Users", page).await;
     let fault = open(&server).read(&cx(), &holder("u1")).await.expect_err("not a proof");
     assert_eq!(fault.kind, FaultKind::Protocol, "{fault}");
-    assert_eq!(open(&server).find(&cx(), &key(KeyKind::Mail, "a@b.example")).await.expect_err("no list").kind, fault.kind);
+    assert_eq!(
+        open(&server).find(&cx(), &key(KeyKind::Mail, "a@b.example")).await.expect_err("no list").kind,
+        fault.kind
+    );
     let server = MockServer::start().await;
     on(&server, "GET", "Users/u1", error(404, "")).await;
     assert_eq!(open(&server).read(&cx(), &holder("u1")).await, Ok(None));
@@ -287,8 +292,10 @@ async fn suspending_is_one_request_and_comes_before_everything_else() {
     let writes = writes(&server).await;
     let order: Vec<(&str, &str)> = writes.iter().map(|(verb, path, _)| (verb.as_str(), path.as_str())).collect();
     assert_eq!(order, [("PATCH", "Users/u1"), ("PATCH", "Groups/g1"), ("PATCH", "Groups/g2")]);
-    let bodies: Vec<Value> =
-        writes.iter().map(|(_, _, body)| serde_json::from_str::<Value>(body).expect("JSON")["Operations"].clone()).collect();
+    let bodies: Vec<Value> = writes
+        .iter()
+        .map(|(_, _, body)| serde_json::from_str::<Value>(body).expect("JSON")["Operations"].clone())
+        .collect();
     let expect = [
         json!([{"op": "replace", "path": "active", "value": false}]),
         json!([{"op": "remove", "path": "members[value eq \"u1\"]"}]),
@@ -377,7 +384,8 @@ async fn a_server_that_empties_groups_is_caught() {
 #[tokio::test]
 async fn without_patch_a_record_is_written_back_whole_and_only_over_the_version_that_was_read() {
     let server = MockServer::start().await;
-    let description = json!({"patch": {"supported": false}, "etag": {"supported": true}, "filter": {"supported": true}});
+    let description =
+        json!({"patch": {"supported": false}, "etag": {"supported": true}, "filter": {"supported": true}});
     on(&server, "GET", "ServiceProviderConfig", says(&description)).await;
     let mut one = user("u1");
     one["meta"] = json!({"version": "W/\"7\""});
@@ -439,11 +447,120 @@ async fn nothing_is_ever_deleted() {
 
 #[test]
 fn addresses_that_would_leak_the_token_do_not_open() {
-    for url in ["http://pacs.example/scim", "https://u:p@pacs.example/", "https://pacs.example/?a=1", "pacs.example", ""] {
+    for url in
+        ["http://pacs.example/scim", "https://u:p@pacs.example/", "https://pacs.example/?a=1", "pacs.example", ""]
+    {
         let fault = try_open(json!({"url": url, "token": "env:TOKEN"})).expect_err(url);
         assert_eq!(fault.kind, FaultKind::Invalid, "{url}");
     }
     let scim = try_open(json!({"url": "https://pacs.example/scim/v2", "token": "env:TOKEN"})).expect("opens");
     assert_eq!(scim.info().endpoint, "https://pacs.example/scim/v2/");
     assert!(!format!("{scim:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_probe_says_what_cannot_be_relied_on() {
+    let server = MockServer::start().await;
+    on(&server, "GET", "Groups", says(&list(&[json!({"id": "g1", "members": [{"value": "u1"}]})], 1))).await;
+    on(&server, "GET", "Users", says(&list(&[user("u1")], 1))).await;
+    on(&server, "GET", "Users/u1", says(&user("u1"))).await;
+    let health = open_with(&server, &json!({"member_removal": "value"})).probe(&cx()).await.expect("a probe");
+    let outcomes: Vec<(&str, CheckOutcome)> =
+        health.checks.iter().map(|check| (check.name.as_str(), check.outcome)).collect();
+    let expect = [
+        ("sign-in", CheckOutcome::Pass),
+        ("description", CheckOutcome::Warn),
+        ("enterprise extension", CheckOutcome::Warn),
+        // This server ignores filters: it sends u1 whatever is asked.
+        ("filter", CheckOutcome::Fail),
+        ("memberships", CheckOutcome::Warn),
+        ("member removal", CheckOutcome::Warn),
+    ];
+    assert_eq!(outcomes, expect);
+    assert!(writes(&server).await.is_empty(), "a probe writes nothing");
+    let denied = MockServer::start().await;
+    on(&denied, "GET", "ServiceProviderConfig", error(401, "")).await;
+    let fault = open(&denied).probe(&cx()).await.expect_err("not signed in");
+    assert_eq!(fault.kind, FaultKind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn the_first_newcomer_proves_the_filter_for_the_others() {
+    let server = MockServer::start().await;
+    let without_key = json!({"id": "u1", "userName": "old@corp.example", "active": true});
+    let filtered = || wiremock::matchers::query_param_contains("filter", "externalId");
+    let nine = json!({"id": "u9", "userName": "nine@corp.example", "externalId": "d-9", "active": true});
+    let by_key = |value: &str, answer: Value| {
+        let filter = query_param("filter", format!("externalId eq \"{value}\""));
+        Mock::given(path("/scim/v2/Users")).and(filter).respond_with(says(&answer))
+    };
+    by_key("d-9", list(&[], 0)).up_to_n_times(1).mount(&server).await;
+    by_key("d-9", list(std::slice::from_ref(&nine), 1)).mount(&server).await;
+    Mock::given(path("/scim/v2/Users"))
+        .and(method("GET"))
+        .and(filtered())
+        .respond_with(says(&list(&[], 0)))
+        .mount(&server)
+        .await;
+    on(&server, "GET", "Users", says(&list(&[without_key], 1))).await;
+    on(&server, "POST", "Users", ResponseTemplate::new(201).set_body_json(nine)).await;
+    let scim = open(&server);
+    scim.apply(&cx(), &joiner()).await.expect("created");
+    for _ in 0..3 {
+        let nobody = scim.find(&cx(), &key(KeyKind::Directory, "d-8")).await.expect("nobody");
+        assert!(nobody.is_empty());
+    }
+    let all = server.received_requests().await.expect("recorded");
+    let unfiltered = all
+        .iter()
+        .filter(|r| r.url.path() == "/scim/v2/Users" && !r.url.query().unwrap_or_default().contains("filter"));
+    // Twice a look at the first page for somebody to try the filter on, and one reading of all with its look behind.
+    assert_eq!(unfiltered.filter(|r| r.method.as_str() == "GET").count(), 6);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_taken_away() {
+    let server = MockServer::start().await;
+    let mut one = user("u1");
+    one["title"] = "Examiner".into();
+    on(&server, "GET", "Users/u1", says(&one)).await;
+    on(&server, "PATCH", "Users/u1", ResponseTemplate::new(204)).await;
+    let mut profile = Profile::new();
+    for name in [field::TITLE, field::DEPARTMENT, field::PHONE, field::GIVEN_NAME] {
+        profile.set(FieldName::known(name), "");
+    }
+    open(&server).apply(&cx(), &on_u1(vec![Step::Amend { profile }])).await.expect("accepted");
+    let body: Value = serde_json::from_str(&writes(&server).await[0].2).expect("JSON");
+    assert_eq!(body["Operations"], json!([{"op": "remove", "path": "title"}]));
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_long_is_asked_for_with_fewer_records() {
+    let server = MockServer::start().await;
+    let group = |n: usize| {
+        let members: Vec<Value> = (0..40).map(|m| json!({"value": format!("u{m}")})).collect();
+        json!({"id": format!("g{n}"), "displayName": "x", "members": members})
+    };
+    let answer = move |request: &Request| {
+        let number = |name: &str| {
+            request
+                .url
+                .query_pairs()
+                .find(|(key, _)| key == name)
+                .and_then(|(_, n)| n.parse::<usize>().ok())
+                .unwrap_or(1)
+        };
+        let first = number("startIndex");
+        let groups: Vec<Value> = (first..=8).take(number("count")).map(group).collect();
+        says(&json!({"totalResults": 8, "startIndex": first, "Resources": groups}))
+    };
+    Mock::given(path("/scim/v2/Groups")).respond_with(answer).mount(&server).await;
+    on(&server, "GET", "Users", says(&list(&[user("u1")], 1))).await;
+    on(&server, "GET", "Users/u1", says(&user("u1"))).await;
+    let small = json!({"page_size": 100, "answer_bytes_max": 2_000, "memberships": "all-groups"});
+    let all = listed(&open_with(&server, &small)).await.expect("a list");
+    assert_eq!(all.first().map(|one| one.levels.len()), Some(8));
+    let smaller = json!({"answer_bytes_max": 300, "memberships": "all-groups"});
+    let fault = listed(&open_with(&server, &smaller)).await.expect_err("one group alone is too long");
+    assert_eq!(fault.kind, FaultKind::Protocol);
 }

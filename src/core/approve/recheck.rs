@@ -39,7 +39,7 @@ pub(super) fn hold_beyond_limits(document: &PlanDocument, fates: &mut [Fate], co
 fn within(people: u64, section: &TargetSection, target: &TargetConditions<'_>, undo: bool) -> bool {
     let history = target.history;
     let limits = target.limits.clamped();
-    let scale = Scale::new(&section.facts, history, undo);
+    let scale = Scale::new(&section.facts, section.links.len(), history, undo);
     let day = scale.window(limits.reductions_day_percent, history.reduced_day);
     let week = scale.window(limits.reductions_week_percent, history.reduced_week);
     people <= scale.run(&limits)

@@ -16,11 +16,13 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
+    /// Whoever is matched for the first time by this plan is one of the managed: in a first run they all are.
+    ///
     /// Undoing a run reads only the records it concerns, so there the last complete reading tells how large the target
     /// is.
-    pub(crate) fn new(facts: &Facts, history: &History, undo: bool) -> Self {
+    pub(crate) fn new(facts: &Facts, matched: usize, history: &History, undo: bool) -> Self {
         let remembered = if undo { history.cardholders.unwrap_or(0) } else { 0 };
-        let managed = facts.managed.max(remembered);
+        let managed = facts.managed.saturating_add(matched as u64).max(remembered);
         Self { managed, cardholders: facts.cardholders.max(managed) }
     }
 

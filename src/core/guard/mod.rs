@@ -98,7 +98,7 @@ type Judged = (Vec<Trip>, BTreeMap<ActionId, EntryState>, Vec<Finding>);
 fn judge(draft: &Draft, policy: &Policy, limits: &Limits, history: &History) -> Judged {
     let revoke = draft.revoke.actions.iter().map(Item::revoke);
     let items: Vec<Item<'_>> = revoke.chain(draft.stage.actions.iter().map(Item::stage)).collect();
-    let scale = Scale::new(&draft.facts, history, draft.undo);
+    let scale = Scale::new(&draft.facts, draft.links.len(), history, draft.undo);
     let case = Case { draft, items, policy, limits, history, scale };
 
     let mut trips = Vec::new();

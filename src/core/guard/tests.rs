@@ -142,6 +142,22 @@ fn g4_holds_only_what_rests_on_the_group() {
 }
 
 #[test]
+fn g4_a_leaver_goes_even_when_the_reason_names_a_group_that_shrank() {
+    let mut past = history(400);
+    past.groups.insert(group("G-Lab"), 10);
+    let mut sketch = Sketch::of(400).members("G-Lab", Some(6)).revokes(1, "Lab", &["G-Lab"]).suspends(1);
+    let leaver = sketch.draft.revoke.actions.last_mut().expect("the leaver");
+    leaver.because.why = vec![
+        crate::fixture::why("Lab", &["G-Lab"]),
+        lockstep_contract::Why { level: None, ..crate::fixture::why("Lab", &["G-Lab"]) },
+    ];
+    let leaver = leaver.id.clone();
+    let guarded = judged(sketch, &past);
+    assert_eq!((codes(&guarded), held(&guarded)), (vec![Code::GroupShrank], 1));
+    assert_eq!(guarded.state(&leaver), Some(&EntryState::Standing));
+}
+
+#[test]
 fn g4_waiting_for_another_read_does_not_wear_the_guard_down() {
     // The past has forgotten: it was read once already as it is now.
     let mut past = history(400);
@@ -150,7 +166,7 @@ fn g4_waiting_for_another_read_does_not_wear_the_guard_down() {
     assert_eq!(codes(&judged(emptied, &past)), [Code::GroupShrank]);
     // Losing a level by joining a group that excludes says nothing about that group.
     past.groups.insert(group("G-Barred"), 2);
-    let barred = Sketch::of(400).members("G-Barred", Some(2)).revokes(2, "Lab", &["G-Barred"]);
+    let barred = Sketch::of(400).members("G-Barred", Some(6)).revokes(4, "Lab", &["G-Barred"]);
     past.groups.insert(group("G-HQ"), 400);
     assert!(codes(&judged(barred, &past)).is_empty());
 }
@@ -181,6 +197,21 @@ fn a_leaver_is_not_kept_in_because_nobody_else_holds_the_level() {
         (level.holders, level.holders_after) = (1, 0);
     });
     assert!(trips(400, sketch).is_empty());
+}
+
+#[test]
+fn a_leaver_whose_levels_are_taken_too_is_not_kept_in_either() {
+    let mut sketch = Sketch::of(400).revokes(1, "Vault", &["G-Vault"]).suspends(1).facts(|facts| {
+        let level = facts.levels.get_mut(&level("Vault")).expect("Vault");
+        (level.holders, level.holders_after) = (2, 0);
+    });
+    let leaver = sketch.draft.revoke.actions.last_mut().expect("the leaver");
+    let steps = vec![Reduction::Suspend, Reduction::Revoke { level: level("Vault") }];
+    leaver.steps = lockstep_contract::Steps::new(steps).expect("some steps");
+    let leaver = leaver.id.clone();
+    let guarded = judged(sketch, &history(400));
+    assert_eq!((codes(&guarded), held(&guarded)), (vec![Code::LevelShrank], 1));
+    assert_eq!(guarded.state(&leaver), Some(&EntryState::Standing));
 }
 
 #[test]
@@ -269,6 +300,14 @@ fn the_first_run_may_fill_an_empty_pacs_but_not_switch_off_a_full_one() {
     let first = History { applied_runs: 0, policy_digest: None, ..history(400) };
     assert_eq!(codes(&judged(Sketch::of(400).joiners(200), &first)), [Code::FirstRun]);
     assert_eq!(codes(&judged(Sketch::of(400).suspends(21), &first)), [Code::BlastRadius, Code::FirstRun]);
+}
+
+#[test]
+fn whoever_is_matched_in_the_first_run_is_one_of_those_that_percentages_are_of() {
+    let first = History { applied_runs: 0, policy_digest: None, cardholders: None, people: Vec::new(), ..history(400) };
+    let sketch = |losing| Sketch::of(400).facts(|facts| facts.managed = 0).matched(400).suspends(losing);
+    assert_eq!(codes(&judged(sketch(20), &first)), [Code::FirstRun]);
+    assert_eq!(codes(&judged(sketch(21), &first)), [Code::BlastRadius, Code::FirstRun]);
 }
 
 #[test]

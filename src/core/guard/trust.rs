@@ -69,7 +69,7 @@ fn waits(case: &Case<'_>, code: Code, what: &str, allowed: &str) -> Trip {
     }
 }
 
-/// A level that the mapping names and the PACS does not have. Nothing can be right about it until one of them is mended.
+/// A level that the mapping names and the PACS does not have. Nothing can be right about it until one is mended.
 fn unknown_levels(case: &Case<'_>) -> Vec<Trip> {
     let missing = case.draft.facts.levels.iter().filter(|(_, facts)| !facts.exists);
     missing

@@ -164,6 +164,13 @@ fn a_key_that_stands_twice_is_refused() {
 }
 
 #[test]
+fn a_line_nested_without_end_is_refused_and_nothing_worse() {
+    for deep in ["[".repeat(200_000), "{\"a\":".repeat(200_000)] {
+        assert_eq!(refused((deep + "\n").as_bytes()).line, 1);
+    }
+}
+
+#[test]
 fn another_format_is_refused_by_name() {
     let mut document = document();
     document.header.format = "lockstep/plan/2".into();
@@ -215,7 +222,9 @@ proptest! {
 
     /// AT-30: 5,000 random single-byte edits.
     #[test]
-    fn no_single_byte_edit_goes_unnoticed(edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 5_000)) {
+    fn no_single_byte_edit_goes_unnoticed(
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 5_000),
+    ) {
         let original = document();
         let bytes = original.to_jsonl();
         for (place, byte) in edits {

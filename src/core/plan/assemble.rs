@@ -162,7 +162,11 @@ impl<'p, 'a> Assembly<'p, 'a> {
         self.protected_names.push((case.name(), KeyRef::to_key(key).to_string()));
     }
 
-    fn count(&mut self, before: &BTreeSet<lockstep_contract::AccessLevelId>, after: &BTreeSet<lockstep_contract::AccessLevelId>) {
+    fn count(
+        &mut self,
+        before: &BTreeSet<lockstep_contract::AccessLevelId>,
+        after: &BTreeSet<lockstep_contract::AccessLevelId>,
+    ) {
         for (level, change) in self.planner.rules.levels.iter().zip(&mut self.change) {
             *change += i64::from(after.contains(level.id)) - i64::from(before.contains(level.id));
         }

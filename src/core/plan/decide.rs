@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 use lockstep_contract::{
-    CorrelationKey, CredentialStatus, CredentialSupport, Entitled, GroupId, InactiveStatus, KeyKind, PersonId, Proof, Reduction, Situation, Standing, Step, Suspend,
+    CorrelationKey, CredentialStatus, CredentialSupport, Entitled, GroupId, InactiveStatus, KeyKind, PersonId, Proof,
+    Reduction, Situation, Standing, Step, Suspend,
 };
 
 use super::correlate::{Account, Clash, Match, Matches};
@@ -16,7 +17,8 @@ use super::profile::{Fields, Values, in_scope};
 use super::words::{self, advice, words};
 use crate::snapshot::{KeyRef, State};
 use crate::{
-    CardholderRef, Code, Explanation, Hold, Inputs, LevelVerdict, Link, LinkOrigin, LinkProposal, Looked, Mover, OutOfScope, Ownership, PersonRef, Rule,
+    CardholderRef, Code, Explanation, Hold, Inputs, LevelVerdict, Link, LinkOrigin, LinkProposal, Looked, Mover,
+    OutOfScope, Ownership, PersonRef, Rule,
 };
 
 /// Everything that decisions rest on, prepared once.
@@ -303,7 +305,7 @@ impl<'a> Planner<'a> {
         let belongs = self.belongs(case, cardholder, false);
         let mut judgement = Judgement::of(situation, Outcome::Unchanged);
         if belongs != Belongs::OtherSite && cardholder.state() != State::Other {
-            judgement.link = self.propose(case, person, cardholder);
+            judgement.link = Self::propose(case, person, cardholder);
         }
         let ours = case.link.is_some_and(|link| link.suspended_by.is_some());
         match cardholder.state() {
@@ -387,13 +389,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Nobody is there: a new record.
-    fn join(
-        &self,
-        case: &Case<'a>,
-        person: PersonRef<'a>,
-        situation: Situation,
-        work: &mut Work<'a>,
-    ) -> Judgement<'a> {
+    fn join(&self, case: &Case<'a>, person: PersonRef<'a>, situation: Situation, work: &mut Work<'a>) -> Judgement<'a> {
         if !self.inputs.policy.provision {
             return Judgement::of(situation, Outcome::Unchanged);
         }
@@ -587,8 +583,7 @@ impl<'a> Planner<'a> {
     /// Whether the cardholder is in our hands: counted in what percentages are of.
     pub(super) fn is_managed(&self, case: &Case<'a>) -> bool {
         let active = case.cardholder.filter(|cardholder| cardholder.state() == State::Active);
-        case.link.is_some()
-            && active.is_some_and(|cardholder| self.belongs(case, cardholder, false) == Belongs::Ours)
+        case.link.is_some() && active.is_some_and(|cardholder| self.belongs(case, cardholder, false) == Belongs::Ours)
     }
 
     fn hold_on(&self, case: &Case<'a>) -> Option<&'a Hold> {
@@ -602,7 +597,7 @@ impl<'a> Planner<'a> {
         self.holds.on(case.id, cardholder, of_person.chain(of_cardholder).chain(of_link))
     }
 
-    fn propose(&self, case: &Case<'a>, person: PersonRef<'a>, cardholder: CardholderRef<'a>) -> Option<LinkProposal> {
+    fn propose(case: &Case<'a>, person: PersonRef<'a>, cardholder: CardholderRef<'a>) -> Option<LinkProposal> {
         let kind = case.found?;
         let mut keys = person.key_refs().filter(|key| key.kind == kind);
         let key = keys.find(|key| cardholder.key_refs().any(|other| other == *key))?;

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lockstep_contract::{
-    Cardholder, CredentialStatus, Expectation, LaneStep, Reduction, Status, Step,
-};
+use lockstep_contract::{Cardholder, CredentialStatus, Expectation, LaneStep, Reduction, Status, Step};
 
 /// Carries out one step on a copy of a record.
 pub(super) fn apply(record: &mut Cardholder, step: &Step) {
@@ -90,4 +88,3 @@ fn note_step(expect: &mut Expectation, step: Step) {
         Step::Reduce(Reduction::Suspend) | Step::Reinstate | Step::Grant { .. } => {}
     }
 }
-

@@ -194,7 +194,7 @@ impl<'a> Rules<'a> {
     pub(super) fn value(&self, rule: &Rule, group: &GroupId, person: PersonRef<'_>) -> Entitled {
         match self.directory.entitled(group, person) {
             Entitled::Unknown => strangers(self.directory.group(group), rule.may_be_empty),
-            known => known,
+            known @ (Entitled::No | Entitled::Yes) => known,
         }
     }
 

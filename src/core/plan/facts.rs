@@ -51,9 +51,11 @@ fn note_group<'a>(planner: &Planner<'a>, group: &GroupId, people: u64, work: &mu
     work.notes.add(Code::GroupUnreadable, || {
         let message = format!("{reading}; {concerned} what depends on it");
         match planner.inputs.people.group(group).map(crate::GroupView::state) {
-            Some(GroupState::Unproven) => {
-                advice(format!("group {group}"), message, "if it may be empty, say `may_be_empty = true` in the mapping")
-            }
+            Some(GroupState::Unproven) => advice(
+                format!("group {group}"),
+                message,
+                "if it may be empty, say `may_be_empty = true` in the mapping",
+            ),
             Some(GroupState::Read { .. } | GroupState::Empty(_) | GroupState::Unreadable(_)) | None => advice(
                 format!("group {group}"),
                 message,

@@ -14,7 +14,10 @@ pub(super) struct KeyIndex {
 
 impl KeyIndex {
     /// Over the keys of every row, in the order of rows.
-    pub(super) fn new<'k, K: Iterator<Item = KeyRef<'k>>>(kind: KeyKind, rows: impl ExactSizeIterator<Item = K>) -> Self {
+    pub(super) fn new<'k, K: Iterator<Item = KeyRef<'k>>>(
+        kind: KeyKind,
+        rows: impl ExactSizeIterator<Item = K>,
+    ) -> Self {
         let mut entries = Vec::with_capacity(rows.len());
         for (row, keys) in rows.enumerate() {
             entries.extend(keys.filter(|key| key.kind == kind).map(|key| head(key) | row as u64));
@@ -36,7 +39,8 @@ impl KeyIndex {
     ) -> impl Iterator<Item = u32> {
         let head = head(key);
         let start = self.entries.partition_point(|entry| *entry < head);
-        let same_hash = self.entries.get(start..).unwrap_or_default().iter().take_while(move |entry| **entry & HEAD == head);
+        let same_hash =
+            self.entries.get(start..).unwrap_or_default().iter().take_while(move |entry| **entry & HEAD == head);
         same_hash
             .map(|entry| *entry as u32)
             .filter(move |row| keys_of(*row).any(|other| (other.kind, other.value) == (key.kind, key.value)))

@@ -71,7 +71,9 @@ impl<'a> Fields<'a> {
         self.written.iter().any(|written| {
             let there = written.number.and_then(|number| value(&values.cardholder, number)).unwrap_or_default();
             if written.template.single_field().is_some() {
-                let Some(wanted) = written.single.and_then(|number| value(&values.person, number)) else { return false };
+                let Some(wanted) = written.single.and_then(|number| value(&values.person, number)) else {
+                    return false;
+                };
                 return wanted != there && !same(text(wanted), text(there));
             }
             let wanted = written.template.render(|name| person.field(name));
@@ -88,7 +90,8 @@ impl<'a> Fields<'a> {
     pub(super) fn all(&self, person: PersonRef<'a>) -> Wanted<'a> {
         let mut wanted = self.wanted(person, |_, value| !value.is_empty());
         let too_long = |name: &FieldName| wanted.too_long.iter().any(|(long, ..)| *long == name);
-        let missing = self.required.iter().filter(|name| wanted.profile.get(name.as_str()).is_none() && !too_long(name));
+        let missing =
+            self.required.iter().filter(|name| wanted.profile.get(name.as_str()).is_none() && !too_long(name));
         wanted.missing = missing.copied().collect();
         wanted
     }

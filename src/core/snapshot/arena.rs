@@ -32,10 +32,7 @@ impl Arena {
 
     /// Everything from the beginning of a record on.
     pub(super) fn at(&self, place: Place) -> &[u8] {
-        self.chunks
-            .get(place.chunk as usize)
-            .and_then(|chunk| chunk.get(place.offset as usize..))
-            .unwrap_or_default()
+        self.chunks.get(place.chunk as usize).and_then(|chunk| chunk.get(place.offset as usize..)).unwrap_or_default()
     }
 
     /// Gives back what the last chunk does not need.

@@ -34,7 +34,8 @@ impl<'a> KeyRef<'a> {
 
     /// A copy that stands alone.
     pub(crate) fn to_key(self) -> CorrelationKey {
-        CorrelationKey::new(self.kind, self.text()).expect("it was a key when it was written, and normalising is stable")
+        CorrelationKey::new(self.kind, self.text())
+            .expect("it was a key when it was written, and normalising is stable")
     }
 }
 
@@ -123,6 +124,7 @@ impl<'a> Keys<'a> {
     }
 }
 
+#[expect(clippy::copy_iterator, reason = "a reader is three words, and starting over from a copy is what it is for")]
 impl<'a> Iterator for Keys<'a> {
     type Item = KeyRef<'a>;
 
@@ -165,6 +167,7 @@ impl<'a> Fields<'a> {
     }
 }
 
+#[expect(clippy::copy_iterator, reason = "a reader is three words, and starting over from a copy is what it is for")]
 impl<'a> Iterator for Fields<'a> {
     type Item = (u32, &'a [u8]);
 

@@ -326,7 +326,8 @@ mod tests {
         vary(&|c| c.validity = Validity::ALWAYS);
         vary(&|c| c.site = None);
         vary(&|c| c.site = Some(SiteId::new("South").expect("site")));
-        let digests: std::collections::BTreeSet<_> = variants.iter().map(|record| snapshot([record]).digest()).collect();
+        let digests: std::collections::BTreeSet<_> =
+            variants.iter().map(|record| snapshot([record]).digest()).collect();
         assert_eq!(digests.len(), variants.len());
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_contract::{EmptyProof, Membership, Proof, RunId, Standing, Subject};
 use lockstep_core::{
-    Approval, ApprovalPolicy, ApprovedPlan, Code, Conditions, Entry, Header, History, Holds, Limits, Looked,
+    Approval, ApprovalPolicy, Approved, ApprovedPlan, Code, Conditions, Entry, Header, History, Holds, Limits, Looked,
     OutOfScope, PLAN_FORMAT, PlanDocument, Refusal, ScopeRule, Settled, TargetConditions, UndoInputs, approve, guard,
     inverse,
 };
@@ -109,8 +109,8 @@ fn yes(by: &str, document: &PlanDocument) -> Approval {
 
 /// Who would lose something, of all that may run.
 fn losing(plan: &ApprovedPlan) -> BTreeSet<Subject> {
-    let revoke = plan.revoke().iter().flat_map(|lane| lane.actions()).map(|action| action.subject.clone());
-    let stage = plan.stage().iter().flat_map(|lane| lane.actions());
+    let revoke = plan.revoke().iter().flat_map(Approved::actions).map(|action| action.subject.clone());
+    let stage = plan.stage().iter().flat_map(Approved::actions);
     let stage = stage.filter(|action| action.steps.iter().any(|step| step.as_reduction().is_some()));
     revoke.chain(stage.map(|action| action.subject.clone())).collect()
 }
@@ -288,8 +288,8 @@ fn what_a_plan_did_can_be_undone_and_undoing_waits_for_a_person() {
     let document = document(&world, &history);
     let plan = approved(&world, &history, &document, &[yes("Ada", &document)]).expect("a plan");
     let mut done = Vec::new();
-    let revoke = plan.revoke().iter().flat_map(|lane| lane.actions()).map(lockstep_contract::Action::to_steps);
-    let stage = plan.stage().iter().flat_map(|lane| lane.actions()).cloned();
+    let revoke = plan.revoke().iter().flat_map(Approved::actions).map(lockstep_contract::Action::to_steps);
+    let stage = plan.stage().iter().flat_map(Approved::actions).cloned();
     for action in revoke.chain(stage) {
         let find = |world: &World| {
             let Subject::Existing(id) = &action.subject else { panic!("nobody joins here") };
@@ -317,7 +317,7 @@ fn what_a_plan_did_can_be_undone_and_undoing_waits_for_a_person() {
     assert!(approved(&world, &history, &back, &[]).expect("a plan").is_empty(), "nobody said yes");
     let plan = approved(&world, &history, &back, &[yes("Ada", &back)]).expect("a plan");
     assert_eq!(plan.len(), 3);
-    for action in plan.stage().iter().flat_map(|lane| lane.actions()) {
+    for action in plan.stage().iter().flat_map(Approved::actions) {
         world.apply_action(action);
     }
     assert_eq!(world.cardholders, calm.cardholders);

@@ -10,9 +10,7 @@ use lockstep_contract::{
     Action, Cardholder, CorrelationKeys, CredentialStatus, EmptyProof, Entitled, GroupId, InactiveStatus, KeyKind,
     Members, Membership, Person, PersonId, Profile, Proof, Reduction, Standing, Status, Step, Subject,
 };
-use lockstep_core::{
-    Draft, Hold, Link, LinkOrigin, Looked, Mover, OutOfScope, Ownership, Rule, RuleSource, ScopeRule,
-};
+use lockstep_core::{Draft, Hold, Link, LinkOrigin, Looked, Mover, OutOfScope, Ownership, Rule, RuleSource, ScopeRule};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use world::{World, at, card_credential, cid, employee, fault, field, group, level, mail, pid, run, site, tell};
@@ -45,7 +43,8 @@ fn profile(n: u32) -> impl Strategy<Value = Profile> {
         1 => Just(None),
         1 => Just(Some("A name of more than twenty characters".to_owned())),
     ];
-    let department = prop_oneof![4 => Just(Some("Research")), 1 => Just(Some("Sales")), 1 => Just(Some("")), 1 => Just(None)];
+    let department =
+        prop_oneof![4 => Just(Some("Research")), 1 => Just(Some("Sales")), 1 => Just(Some("")), 1 => Just(None)];
     (name, department).prop_map(|(name, department)| {
         let name = name.map(|name| (field("display_name"), name));
         let department = department.map(|name| (field("department"), name.to_owned()));
@@ -232,8 +231,13 @@ impl Truth<'_> {
         let read = self.world.groups.iter().find(|(id, _)| id == name).map(|(_, membership)| membership);
         match read {
             None | Some(Membership::Unreadable(_)) => Entitled::Unknown,
-            Some(Membership::Unproven) if rule.may_be_empty => Entitled::No,
-            Some(Membership::Unproven) => Entitled::Unknown,
+            Some(Membership::Unproven) => {
+                if rule.may_be_empty {
+                    Entitled::No
+                } else {
+                    Entitled::Unknown
+                }
+            }
             Some(Membership::Empty(_)) => Entitled::No,
             Some(Membership::Members(members)) => members.entitled(person),
         }

@@ -105,6 +105,12 @@ pub fn sorted(ids: impl IntoIterator<Item = PersonId>) -> Vec<PersonId> {
     ids
 }
 
+/// The ids of so many people, in order.
+pub fn ids_in_order<'a>(count: usize, of: impl Fn(usize) -> Option<&'a String>) -> Result<Vec<PersonId>, String> {
+    let id = |n| PersonId::new(of(n).ok_or(format!("person {n} has no id"))?).map_err(|error| error.to_string());
+    (0..count).map(id).collect()
+}
+
 /// True when a missing server is a failure.
 pub fn servers_are_demanded() -> bool {
     std::env::var_os("LOCKSTEP_REAL_SERVERS").is_some_and(|value| value == "1")

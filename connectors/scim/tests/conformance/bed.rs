@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lockstep_conformance::{Seed, SeedCardholder, TargetBed, TargetRig, Trouble};
 use lockstep_contract::{
-    AccessLevelId, Cardholder, CardholderId, CorrelationKey, Cx, FieldName, KeyKind, Opening, Profile, Secret,
-    SecretError, SecretRef, Secrets, Status, Target, TargetId, TargetReader, Validity, field,
+    AccessLevelId, Cardholder, CardholderId, CheckOutcome, CorrelationKey, Cx, FieldName, KeyKind, Opening, Profile,
+    Secret, SecretError, SecretRef, Secrets, Status, Target, TargetId, TargetReader, Validity, field,
 };
 use lockstep_scim::{Config, Scim};
 use lockstep_testbed::scim::ScimServer;
@@ -90,8 +90,10 @@ impl TargetBed for Bed {
         let mut rig = Rig { front, scim, token, base, cardholders: Vec::new(), levels: Vec::new() };
         rig.fill(seed).await?;
         // What a server says about itself is asked for once; a law about a hanging server is about what comes after.
-        let cx = Cx::new(Duration::from_secs(20));
-        rig.scim.read(&cx, &rig.cardholders[0]).await.map_err(|fault| fault.to_string())?;
+        let health = rig.scim.probe(&Cx::new(Duration::from_secs(20))).await.map_err(|fault| fault.to_string())?;
+        if let Some(failed) = health.checks.iter().find(|check| check.outcome == CheckOutcome::Fail) {
+            return Err(format!("the probe of an honest server failed: {failed:?}"));
+        }
         Ok(Box::new(rig))
     }
 }

@@ -131,7 +131,9 @@ impl Shared {
                 None
             }
             Some(Trouble::IgnoredFilter) => Some((written(&self.behind.answer(&unfiltered(request)).await?), false)),
-            Some(trouble @ (Trouble::CutList | Trouble::ShortList | Trouble::RepeatedPage)) if is_user_list(&request) => {
+            Some(trouble @ (Trouble::CutList | Trouble::ShortList | Trouble::RepeatedPage))
+                if is_user_list(&request) =>
+            {
                 self.list(&request, trouble).await
             }
             Some(

@@ -20,9 +20,11 @@ fn main() -> ExitCode {
         .and(simulated("simulator-without-filters", Dialect { filter: false, ..plain }))
         .and(simulated("simulator-by-cursor", Dialect { cursor: true, user_groups: true, ..plain }))
         .and(simulated("simulator-that-says-little", Dialect { describes: false, bare_lists: true, ..plain }));
-    for (name, kind) in
-        [("scim2-server", ScimKind::Scim2), ("scim2-server-by-cursor", ScimKind::Scim2Cursor), ("scimmy", ScimKind::Scimmy)]
-    {
+    for (name, kind) in [
+        ("scim2-server", ScimKind::Scim2),
+        ("scim2-server-by-cursor", ScimKind::Scim2Cursor),
+        ("scimmy", ScimKind::Scimmy),
+    ] {
         match ScimServer::start(kind) {
             Ok(Some(server)) => suite = suite.and(target(name, Bed::new(name, Backend::Real(server)))),
             Ok(None) if real_servers_are_demanded() => return missing(name, "it is not installed"),

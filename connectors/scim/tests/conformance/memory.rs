@@ -109,7 +109,8 @@ impl Memory {
         };
         let total = found.len();
         let number = |name: &str| request.parameter(name).and_then(|n| n.parse::<usize>().ok());
-        let cursor = request.parameter("cursor").map(|c| c.strip_prefix("at-").and_then(|n| n.parse().ok()).unwrap_or(1));
+        let cursor =
+            request.parameter("cursor").map(|c| c.strip_prefix("at-").and_then(|n| n.parse().ok()).unwrap_or(1));
         let start = cursor.or_else(|| number("startIndex")).unwrap_or(1).max(1);
         let count = number("count").unwrap_or(10).min(10);
         found = found.into_iter().skip(start - 1).take(count).collect();
@@ -208,9 +209,10 @@ impl Filter {
             values = values.into_iter().flat_map(|v| flat(&v[name.as_str()])).collect();
         }
         let exact = self.path.last().is_some_and(|name| name == "externalId" || name == "value");
-        values.iter().filter_map(|v| v.as_str()).any(|text| {
-            if exact { text == self.value } else { text.to_lowercase() == self.value.to_lowercase() }
-        })
+        values
+            .iter()
+            .filter_map(|v| v.as_str())
+            .any(|text| if exact { text == self.value } else { text.to_lowercase() == self.value.to_lowercase() })
     }
 }
 

@@ -19,65 +19,65 @@ use lockstep_core::{
 
 /// Everything that planning for one target is given.
 #[derive(Debug, Clone)]
-pub struct World {
-    pub people: Vec<Person>,
-    pub groups: Vec<(GroupId, Membership)>,
-    pub cardholders: Vec<Cardholder>,
-    pub catalog: Catalog,
-    pub links: Vec<Link>,
-    pub holds: Holds,
-    pub looked: BTreeMap<PersonId, Looked>,
-    pub policy: Policy,
-    pub target: TargetInfo,
-    pub run: RunId,
+pub(crate) struct World {
+    pub(crate) people: Vec<Person>,
+    pub(crate) groups: Vec<(GroupId, Membership)>,
+    pub(crate) cardholders: Vec<Cardholder>,
+    pub(crate) catalog: Catalog,
+    pub(crate) links: Vec<Link>,
+    pub(crate) holds: Holds,
+    pub(crate) looked: BTreeMap<PersonId, Looked>,
+    pub(crate) policy: Policy,
+    pub(crate) target: TargetInfo,
+    pub(crate) run: RunId,
 }
 
 /// The run of every plan that is not asked to be another one.
-pub fn run() -> RunId {
+pub(crate) fn run() -> RunId {
     RunId::new(uuid::Uuid::from_u128(1))
 }
 
-pub fn pid(n: u32) -> PersonId {
+pub(crate) fn pid(n: u32) -> PersonId {
     PersonId::new(format!("p{n}")).expect("id")
 }
 
-pub fn cid(n: u32) -> CardholderId {
+pub(crate) fn cid(n: u32) -> CardholderId {
     CardholderId::new(format!("c{n}")).expect("id")
 }
 
-pub fn level(name: &str) -> AccessLevelId {
+pub(crate) fn level(name: &str) -> AccessLevelId {
     AccessLevelId::new(name).expect("level")
 }
 
-pub fn group(name: &str) -> GroupId {
+pub(crate) fn group(name: &str) -> GroupId {
     GroupId::new(name).expect("group")
 }
 
-pub fn field(name: &str) -> FieldName {
+pub(crate) fn field(name: &str) -> FieldName {
     FieldName::new(name).expect("field")
 }
 
-pub fn key(kind: KeyKind, value: &str) -> CorrelationKey {
+pub(crate) fn key(kind: KeyKind, value: &str) -> CorrelationKey {
     CorrelationKey::new(kind, value).expect("key")
 }
 
-pub fn employee(value: &str) -> CorrelationKey {
+pub(crate) fn employee(value: &str) -> CorrelationKey {
     key(KeyKind::Employee, value)
 }
 
-pub fn mail(value: &str) -> CorrelationKey {
+pub(crate) fn mail(value: &str) -> CorrelationKey {
     key(KeyKind::Mail, value)
 }
 
-pub fn fault() -> Fault {
+pub(crate) fn fault() -> Fault {
     Fault::new(FaultKind::Denied, "corp", "read members", "access denied")
 }
 
-pub fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("time")
 }
 
-pub fn rule(name: &str, any: &[&str], line: u32) -> Rule {
+pub(crate) fn rule(name: &str, any: &[&str], line: u32) -> Rule {
     Rule {
         level: level(name),
         any: any.iter().map(|name| group(name)).collect(),
@@ -143,7 +143,7 @@ fn target() -> TargetInfo {
 
 impl World {
     /// Nobody, with groups that are proven empty.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let groups = ["lab", "lab-visitors", "office", "vault", "cleared", "barred"];
         let named = |name: &str| AccessLevel { name: format!("The {name}"), doors: Vec::new(), site: None };
         let levels = ["lab", "office", "vault", "canteen"].map(|name| (level(name), named(name)));
@@ -162,7 +162,7 @@ impl World {
     }
 
     /// Adds an active person with an employee number and a mail address.
-    pub fn person(&mut self, n: u32) -> &mut Person {
+    pub(crate) fn person(&mut self, n: u32) -> &mut Person {
         self.people.push(Person {
             id: pid(n),
             keys: [employee(&n.to_string()), mail(&format!("p{n}@x.example"))].into_iter().collect(),
@@ -175,7 +175,7 @@ impl World {
     }
 
     /// Adds an active cardholder as it would be for the person of this number.
-    pub fn card(&mut self, n: u32) -> &mut Cardholder {
+    pub(crate) fn card(&mut self, n: u32) -> &mut Cardholder {
         self.cardholders.push(Cardholder {
             id: cid(n),
             keys: [employee(&n.to_string())].into_iter().collect(),
@@ -193,7 +193,7 @@ impl World {
     }
 
     /// Links a person and a cardholder.
-    pub fn link(&mut self, person: u32, cardholder: u32) -> &mut Link {
+    pub(crate) fn link(&mut self, person: u32, cardholder: u32) -> &mut Link {
         self.links.push(Link {
             person: pid(person),
             cardholder: cid(cardholder),
@@ -206,41 +206,41 @@ impl World {
     }
 
     /// A person and a cardholder who are linked and in step.
-    pub fn pair(&mut self, n: u32) {
+    pub(crate) fn pair(&mut self, n: u32) {
         self.person(n);
         self.card(n);
         self.link(n, n);
     }
 
     /// Puts people into a group.
-    pub fn members(&mut self, name: &str, people: &[u32]) {
+    pub(crate) fn members(&mut self, name: &str, people: &[u32]) {
         let members = Members::new(people.iter().copied().map(pid).collect()).expect("somebody");
         self.membership(name, Membership::Members(members));
     }
 
     /// Says what was read about a group.
-    pub fn membership(&mut self, name: &str, membership: Membership) {
+    pub(crate) fn membership(&mut self, name: &str, membership: Membership) {
         self.groups.retain(|(group, _)| group.as_str() != name);
         self.groups.push((group(name), membership));
     }
 
     /// The cardholder of this number.
-    pub fn at(&mut self, n: u32) -> &mut Cardholder {
+    pub(crate) fn at(&mut self, n: u32) -> &mut Cardholder {
         self.cardholders.iter_mut().find(|cardholder| cardholder.id == cid(n)).expect("it is there")
     }
 
     /// The person of this number.
-    pub fn who(&mut self, n: u32) -> &mut Person {
+    pub(crate) fn who(&mut self, n: u32) -> &mut Person {
         self.people.iter_mut().find(|person| person.id == pid(n)).expect("they are there")
     }
 
     /// Gives a cardholder levels.
-    pub fn has(&mut self, n: u32, levels: &[&str]) {
+    pub(crate) fn has(&mut self, n: u32, levels: &[&str]) {
         self.at(n).levels.extend(levels.iter().map(|name| level(name)));
     }
 
     /// Holds a person out by name.
-    pub fn hold(&mut self, n: u32) -> &mut Hold {
+    pub(crate) fn hold(&mut self, n: u32) -> &mut Hold {
         self.holds.0.push(Hold {
             person: Some(pid(n)),
             cardholders: Vec::new(),
@@ -283,17 +283,17 @@ impl World {
     }
 
     /// Plans.
-    pub fn plan(&self) -> Draft {
+    pub(crate) fn plan(&self) -> Draft {
         self.with(plan)
     }
 
     /// Explains.
-    pub fn explain(&self, person: u32) -> Explanation {
+    pub(crate) fn explain(&self, person: u32) -> Explanation {
         self.with(|inputs| explain(inputs, &pid(person)))
     }
 
     /// Carries a whole plan out, revocations first, and remembers what a store would remember.
-    pub fn apply(&mut self, draft: &Draft) {
+    pub(crate) fn apply(&mut self, draft: &Draft) {
         for action in draft.revoke().actions() {
             self.apply_action(&action.to_steps());
         }
@@ -313,7 +313,7 @@ impl World {
     }
 
     /// Carries one action out. It must be about the record as it is, and what it promises must come true.
-    pub fn apply_action(&mut self, action: &Action) {
+    pub(crate) fn apply_action(&mut self, action: &Action) {
         let id = match &action.subject {
             Subject::Existing(id) => id.clone(),
             Subject::New(key) => self.create(action, key),
@@ -406,7 +406,7 @@ fn check_expectation(action: &Action, record: &Cardholder) {
 }
 
 /// A plan in short lines: what would be done, what would be linked, what is said.
-pub fn tell(draft: &Draft) -> Vec<String> {
+pub(crate) fn tell(draft: &Draft) -> Vec<String> {
     let revoke = draft.revoke().actions().iter().map(|action| format!("revoke {}", tell_action(&action.to_steps())));
     let stage = draft.stage().actions().iter().map(|action| format!("stage {}", tell_action(action)));
     let links = draft.links().iter().map(|link| format!("link {} = {} by {}", link.person, link.cardholder, link.key));
@@ -444,10 +444,29 @@ fn tell_step(step: &Step) -> String {
     }
 }
 
-pub fn card_credential(id: &str, status: CredentialStatus) -> Credential {
+pub(crate) fn card_credential(id: &str, status: CredentialStatus) -> Credential {
     Credential { id: CredentialId::new(id).expect("id"), kind: CredentialKind::Card, number: None, status }
 }
 
-pub fn site(name: &str) -> SiteId {
+pub(crate) fn site(name: &str) -> SiteId {
     SiteId::new(name).expect("site")
+}
+
+/// A world, and the whole plan for it in the words of [`tell`].
+pub(crate) type Row = (&'static str, fn(&mut World), &'static [&'static str]);
+
+/// Read as ended.
+pub(crate) const ENDED: Standing = Standing::Ended { since: None };
+
+/// Every row is planned, compared, carried out, and planned again: then there is nothing left to do.
+pub(crate) fn check(rows: &[Row]) {
+    for (name, build, expect) in rows {
+        let mut world = World::new();
+        build(&mut world);
+        let draft = world.plan();
+        assert_eq!(tell(&draft), *expect, "{name}");
+        world.apply(&draft);
+        let again = world.plan();
+        assert!(again.is_empty(), "{name}: once more {:?}", tell(&again));
+    }
 }

@@ -78,6 +78,17 @@ fn what_makes_the_whole_plan_wait_is_not_told_as_an_accident() {
 }
 
 #[test]
+fn people_are_found_by_name() {
+    let mut plan = sample::plan();
+    plan.entries[0].who.name = "Zuse, Konrad".into();
+    plan.entries[1].who.name = "Babbage, Charles".into();
+    let html = report_html(&plan);
+    let rows = html.find("People who lose all access").expect("the leavers");
+    let place = |name: &str| html[rows..].find(name).expect("a leaver");
+    assert!(place("Babbage, Charles") < place("Zuse, Konrad"));
+}
+
+#[test]
 fn the_command_in_the_report_can_be_copied_and_works() {
     let plan = sample::plan();
     assert!(report_html(&plan).contains(&format!("lockstep approve {} --by", plan.header.run)));
