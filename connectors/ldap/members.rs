@@ -1,12 +1,15 @@
 //! Reading all groups in one paged search, and joining their member values with people and with each other.
 
+mod ranges;
+mod strangers;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use lockstep_contract::{Cx, Fault, FaultKind, GroupId, GroupPath, Membership, PersonId};
 
 use crate::Ldap;
-use crate::api::{Call, Pager, Search, Session, Sight};
+use crate::api::{Call, Pager, Search, Session};
 use crate::dn::{Mark, Name};
 use crate::entry::{Entry, Values};
 use crate::facts::Facts;
@@ -16,8 +19,6 @@ use crate::guid;
 use crate::people::Index;
 
 const OPERATION: &str = "read groups";
-/// How often a long list that changes while it is read is read again.
-const RANGE_TRIES: u32 = 3;
 /// Unknown members that are looked up in one search.
 const LOOKUP_BATCH: usize = 50;
 
@@ -265,83 +266,6 @@ impl Loader<'_> {
         }
     }
 
-    /// The whole of a list that came in pieces, read again from its beginning until two readings of the group's change
-    /// number agree. The outer error ends everything, the inner one is about this group only.
-    async fn rest_of_list(&self, raw: &Raw, entry: &Entry) -> Result<Result<Vec<Vec<u8>>, Fault>, Fault> {
-        let Some(id) = &raw.group.id else {
-            return Ok(Err(self.about_group(raw, FaultKind::Protocol, "a group without an id has a list in pieces")));
-        };
-        let (mut first, mut again) = (entry.clone(), 0);
-        loop {
-            let stamp = first.only("uSNChanged").map(<[u8]>::to_vec);
-            let (values, last) = match self.pieces(raw, id, &first).await? {
-                Ok(whole) => whole,
-                Err(fault) => return Ok(Err(fault)),
-            };
-            if stamp.is_some() && last == stamp {
-                return Ok(Ok(values));
-            }
-            again += 1;
-            if again == RANGE_TRIES {
-                let message = "it changed each time while its long member list was read";
-                return Ok(Err(self.about_group(raw, FaultKind::Unreachable, message)));
-            }
-            first = match self.piece(id, &self.attributes()).await? {
-                Some(entry) => entry,
-                None => return Ok(Err(self.about_group(raw, FaultKind::Denied, "it vanished while it was read"))),
-            };
-        }
-    }
-
-    /// Piece after piece until the one that says it is the last, and the change number that came with it.
-    async fn pieces(
-        &self,
-        raw: &Raw,
-        id: &PersonId,
-        first: &Entry,
-    ) -> Result<Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Fault>, Fault> {
-        let broken = |message: &str| Ok(Err(self.about_group(raw, FaultKind::Protocol, message)));
-        let mut values: Vec<Vec<u8>> = Vec::new();
-        let mut entry = first.clone();
-        loop {
-            let to = match entry.ranged("member") {
-                Ok(Values::Piece(range, piece)) => {
-                    if range.from as usize != values.len() {
-                        return broken("the pieces of its member list do not join");
-                    }
-                    values.extend(piece.iter().cloned());
-                    if range.to.is_some_and(|to| to as usize + 1 != values.len()) {
-                        return broken("a piece of its member list is shorter than the server says");
-                    }
-                    range.to
-                }
-                Ok(Values::Whole(_)) | Err(_) => return broken("its member list broke off in the middle"),
-            };
-            if to.is_none() {
-                return Ok(Ok((values, entry.only("uSNChanged").map(<[u8]>::to_vec))));
-            }
-            let next = values.len();
-            let end = match self.ldap.settings.config.groups.range {
-                Some(step) => (next + step as usize - 1).to_string(),
-                None => "*".to_owned(),
-            };
-            let attributes = [format!("member;range={next}-{end}"), "uSNChanged".to_owned()];
-            entry = match self.piece(id, &attributes).await? {
-                Some(entry) => entry,
-                None => return broken("it vanished while its long member list was read"),
-            };
-        }
-    }
-
-    async fn piece(&self, id: &PersonId, attributes: &[String]) -> Result<Option<Entry>, Fault> {
-        let mut search = Search::entry(format!("<GUID={id}>"), attributes.to_vec());
-        search.extended_names = true;
-        match self.session.entry(&self.call, "read a long member list", &search).await? {
-            Sight::Seen(entry) => Ok(Some(entry)),
-            Sight::Absent { .. } | Sight::Hidden => Ok(None),
-        }
-    }
-
     /// Tells groups that provably have no member from those whose members are hidden, where the server's logic can tell.
     async fn prove_empty(&mut self) -> Result<(), Fault> {
         let open = self.groups.iter().any(|raw| matches!(raw.group.list, List::Unproven));
@@ -442,70 +366,6 @@ impl Loader<'_> {
             }
         }
         Ok(())
-    }
-
-    /// What each of these member values names. A server error is a fault: it is not known then.
-    async fn look_up(&self, values: &[Box<[u8]>]) -> Result<Vec<Found>, Fault> {
-        if self.facts.active_directory { self.look_up_ids(values).await } else { self.look_up_names(values).await }
-    }
-
-    async fn look_up_ids(&self, values: &[Box<[u8]>]) -> Result<Vec<Found>, Fault> {
-        let ids: Vec<Option<PersonId>> =
-            values.iter().map(|v| guid::from_extended_name(v).map(|(uuid, _)| PersonId::from_uuid(uuid))).collect();
-        let parts: String = ids.iter().flatten().filter_map(|id| self.facts.id.filter(id)).collect();
-        let search = Search {
-            base: self.facts.root.clone(),
-            filter: format!("(|{parts})"),
-            attributes: self.attributes(),
-            extended_names: true,
-            elsewhere: Arc::clone(&self.facts.elsewhere),
-            ..Search::default()
-        };
-        let mut seen: HashMap<PersonId, Entry> = HashMap::new();
-        for entry in self.session.all(&self.call, "find members", &search).await? {
-            if let Some(id) = self.facts.id.of(&entry) {
-                seen.insert(id, entry);
-            }
-        }
-        Ok(ids
-            .iter()
-            .map(|id| id.as_ref().and_then(|id| seen.remove(id)).map_or(Found::Gap, |e| self.sight(e)))
-            .collect())
-    }
-
-    async fn look_up_names(&self, values: &[Box<[u8]>]) -> Result<Vec<Found>, Fault> {
-        let mut found = Vec::with_capacity(values.len());
-        for value in values {
-            let Ok(text) = std::str::from_utf8(value) else {
-                found.push(Found::Gap);
-                continue;
-            };
-            let search = Search::entry(text, self.attributes());
-            found.push(match self.session.entry(&self.call, "find a member", &search).await? {
-                Sight::Seen(entry) => self.sight(entry),
-                // The entry above is shown, and this one is not there: the value dangles, and names nobody.
-                Sight::Absent { matched: Some(matched) }
-                    if Name::parse(text).and_then(|name| name.parent()).as_ref() == Some(&matched) =>
-                {
-                    Found::Nothing
-                }
-                Sight::Absent { .. } | Sight::Hidden => Found::Gap,
-            });
-        }
-        Ok(found)
-    }
-
-    fn sight(&self, entry: Entry) -> Found {
-        const GROUPS: [&str; 6] =
-            ["group", "groupOfNames", "groupOfUniqueNames", "posixGroup", "groupOfURLs", "groupOfMembers"];
-        let is = |wanted: &[&str]| entry.texts("objectClass").any(|c| wanted.iter().any(|w| c.eq_ignore_ascii_case(w)));
-        if is(&GROUPS) {
-            Found::Group(entry)
-        } else if is(&["foreignSecurityPrincipal"]) || entry.values("objectClass").is_empty() {
-            Found::Gap
-        } else {
-            self.facts.id.of(&entry).map_or(Found::Gap, Found::Person)
-        }
     }
 
     /// Adds the people whose primary group it is: no member value names them.

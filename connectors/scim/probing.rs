@@ -16,9 +16,9 @@ pub(crate) async fn probe(scim: &Scim, api: &Api<'_>) -> Result<Health, CallFaul
     let document = api.document("ServiceProviderConfig").await?;
     let provider = crate::discovery::provider(document.as_ref(), &scim.config);
     scim.provider.set(provider.clone());
-    let users =
-        api.list(Resource::Users, &[("startIndex", "1".to_owned()), ("count", "1".to_owned())], "probe").await?;
-    let total = users.total.map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
+    let mut users = Walk::new(Resource::Users, &provider).at_most(1);
+    users.next(api).await?;
+    let total = users.total().map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
     let mut checks = vec![
         pass("sign-in", format!("{total} users can be read")),
         described(&provider),

@@ -59,7 +59,7 @@ impl Apply {
         block_on(async {
             stop_on_signal(context.cancel.clone());
             let store = context.store()?;
-            let targets = runs::open_targets(&context)?;
+            let targets = runs::open_targets(&context, &document)?;
             housekeeping::absorb_spool(&context, &*store).await?;
             let approved = runs::approve(&context, &targets, &*store, &document, &approvals, &dir).await?;
             refuse_nothing(&context, &document, &approved, &dir)?;
@@ -84,7 +84,7 @@ async fn carry_out(
     let bars = Bars::new(context.terminal);
     let fresh = if runs::is_old(context, document) {
         context.terminal.say("The reading behind this plan is old; reading both sides again.");
-        let systems = Systems { directory: context.directory()?, targets: targets.clone() };
+        let systems = Systems { directory: context.directory()?, targets: targets.clone(), closed: Vec::new() };
         let planned = runs::plan(context, &systems, store, &bars).await;
         bars.clear();
         Some(planned.map_err(|failure| failure.not_done("nothing of this plan was applied"))?.document)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep_config::{Config, Diagnostic, TargetConfig};
-use lockstep_contract::{Cancel, Cx, Directory, FaultKind, Opening, Target, TargetId};
+use lockstep_contract::{Cancel, Cx, Directory, Fault, FaultKind, Opening, Target, TargetId};
 use lockstep_engine::{Clock, NodeId, Store};
 use lockstep_store::SqliteStore;
 
@@ -92,6 +92,18 @@ impl Context {
     /// Opens a target.
     pub(crate) fn target(&self, configured: &TargetConfig) -> Result<Arc<dyn Target>, Failure> {
         open_target(configured.id.clone(), &configured.kind, &configured.settings, &self.opening())
+    }
+
+    /// Opens a target where others can go on without it. Settings that are not right are still a [`Failure`].
+    pub(crate) fn target_or_fault(&self, configured: &TargetConfig) -> Result<Result<Arc<dyn Target>, Fault>, Failure> {
+        let name = configured.id.as_str();
+        let kind =
+            connectors::target(&configured.kind).ok_or_else(|| no_connector("target", name, &configured.kind))?;
+        match (kind.open)(configured.id.clone(), &configured.settings, &self.opening()) {
+            Ok(opened) => Ok(Ok(opened)),
+            Err(OpenError::Fault(fault)) if !makes_no_sense(&fault) => Ok(Err(fault)),
+            Err(error) => Err(not_opened(name, error)),
+        }
     }
 
     /// What a connector is given when it is opened.
@@ -204,14 +216,16 @@ fn not_opened(id: &str, error: OpenError) -> Failure {
                 .not_done("nothing was read or changed")
                 .next("mend the file, then: lockstep check")
         }
-        // A setting that parses and makes no sense: nothing was asked yet.
-        OpenError::Fault(fault) if matches!(fault.kind, FaultKind::Invalid | FaultKind::Unsupported) => {
-            Failure::new(Exit::Config, fault.to_string())
-                .not_done("nothing was read or changed")
-                .next(fault.help.unwrap_or_else(|| "mend the file, then: lockstep check".into()))
-        }
+        OpenError::Fault(fault) if makes_no_sense(&fault) => Failure::new(Exit::Config, fault.to_string())
+            .not_done("nothing was read or changed")
+            .next(fault.help.unwrap_or_else(|| "mend the file, then: lockstep check".into())),
         OpenError::Fault(fault) => failures::unreadable(id, &fault),
     }
+}
+
+/// A setting that parses and makes no sense: nothing was asked yet.
+const fn makes_no_sense(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Invalid | FaultKind::Unsupported)
 }
 
 /// Host, process and start: what a person needs to find a run.

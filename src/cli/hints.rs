@@ -96,7 +96,7 @@ pub(crate) fn next(plan: &PlanDocument, dir: &PlanDir, again: &str) -> Vec<Strin
         lines.push(format!("nothing to do; to have this mapping on record as approved: lockstep approve {shown} --by NAME, then lockstep apply {shown}"));
     }
     if !states.is_empty() {
-        let what = if states.standing > 0 { "apply what may run" } else { "then apply" };
+        let what = if states.needs_approval + states.held == 0 { "apply what may run" } else { "then apply" };
         lines.push(format!("{what}: lockstep apply {shown}"));
     }
     lines

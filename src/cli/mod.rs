@@ -23,6 +23,7 @@ mod plan;
 mod plan_dir;
 mod probe;
 mod progress;
+mod rollback;
 mod runs;
 #[cfg(all(test, feature = "sim"))]
 mod schemas;
@@ -129,6 +130,8 @@ pub(crate) enum Verb {
     Sync(sync::Sync),
     /// Put one person out, now, on every PACS; needs neither directory nor database
     Offboard(offboard::Offboard),
+    /// Plan the inverse of a run from its before-images; approved and applied like any plan
+    Rollback(rollback::Rollback),
     /// Say why a person has, or lacks, each access level
     Explain(explain::Explain),
     /// Write the manual fallback: who has what on each PACS, readable without this program
@@ -165,6 +168,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Apply(verb) => verb.run(&cli.global, terminal),
         Verb::Sync(verb) => verb.run(&cli.global, terminal),
         Verb::Offboard(verb) => verb.run(&cli.global, terminal),
+        Verb::Rollback(verb) => verb.run(&cli.global, terminal),
         Verb::Explain(verb) => verb.run(&cli.global, terminal),
         Verb::Export(verb) => verb.run(&cli.global, terminal),
         Verb::Status(verb) => verb.run(&cli.global, terminal),

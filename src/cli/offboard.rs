@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use lockstep_config::LenientLoaded;
-use lockstep_contract::{AccessLevelId, Opening, Target};
+use lockstep_contract::{AccessLevelId, Opening, Target, TargetId};
 use lockstep_offboard::{Place, Progress, Report, Request, Who, WhoError};
 use lockstep_store::SqliteStore;
 use lockstep_view::escape;
@@ -64,8 +64,23 @@ pub(crate) struct Offboarded<'a> {
     people: &'a [Report],
     /// Parts of the configuration that could not be used: somebody may still have access there.
     not_asked: &'a [NotAsked],
-    /// Where the record is that the next run takes over.
+    /// What human hands have to do, as far as it is known here.
+    by_hand: &'a [ByHand],
+    /// Where the record is; it is renamed to `.absorbed` when the state has taken it over.
     record: Option<String>,
+}
+
+/// A record that nobody could switch off from here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+struct ByHand {
+    /// Who was named.
+    who: String,
+    /// Where.
+    target: String,
+    /// The records the roster knows; empty: look the person up there, by name or card.
+    cardholders: Vec<String>,
+    /// Who has what there, as last written.
+    export: Option<String>,
 }
 
 /// A target that could not even be opened.
@@ -121,10 +136,7 @@ impl Offboard {
             async move { lockstep_offboard::offboard(&request, places, &journal, patience).await }
         });
         let reports: Vec<Report> = futures::future::join_all(each).await;
-        let path = record.path();
-        if path.is_some() {
-            take_over(terminal, loaded).await;
-        }
+        let by_hand = by_hand(loaded, people, &reports, &not_asked, &roster);
         let complete =
             not_asked.is_empty() && reports.iter().all(|report| report.complete() && report.known_anywhere());
         let document = Offboarded {
@@ -132,10 +144,14 @@ impl Offboard {
             complete,
             people: &reports,
             not_asked: &not_asked,
-            record: path.map(|path: PathBuf| path.display().to_string()),
+            by_hand: &by_hand,
+            record: record.path().map(|path: PathBuf| path.display().to_string()),
         };
-        terminal.show(&document, || text(&reports, &not_asked, complete))?;
-        Ok(finish(terminal, &reports, complete))
+        terminal.show(&document, || text(&document))?;
+        if document.record.is_some() {
+            take_over(terminal, loaded).await;
+        }
+        Ok(finish(terminal, &document))
     }
 
     /// Beyond ten people within an hour a second named person is asked for. What cannot be counted does not stop anybody.
@@ -174,22 +190,26 @@ impl Offboard {
 }
 
 /// Has the state take the record over at once, when it can be had within two seconds. If not, the next run does it.
+/// On a thread of its own: a disk that hangs must not keep this command from ending.
 async fn take_over(terminal: Terminal, loaded: &LenientLoaded) {
-    let database = loaded.state.join(context::DATABASE);
+    let state = loaded.state.clone();
+    let database = state.join(context::DATABASE);
     if !database.is_file() {
         return;
     }
-    let targets: Vec<_> = loaded.targets.iter().map(|target| target.id.clone()).collect();
-    let now = jiff::Timestamp::now();
-    let node = context::node(now);
-    let taken = async {
+    let targets: Vec<TargetId> = loaded.targets.iter().map(|target| target.id.clone()).collect();
+    let handle = tokio::runtime::Handle::current();
+    let work = tokio::task::spawn_blocking(move || {
+        let now = jiff::Timestamp::now();
+        let node = context::node(now);
         let store = SqliteStore::open(&database).map_err(|error| error.to_string())?;
-        let absorbed = housekeeping::absorb(&loaded.state, &store, &node, now, &targets).await;
+        let absorbed = handle.block_on(housekeeping::absorb(&state, &store, &node, now, &targets));
         absorbed.map_err(|failure| failure.what)
-    };
-    let why = match tokio::time::timeout(Duration::from_secs(2), taken).await {
-        Ok(Ok(())) => return,
-        Ok(Err(why)) => why,
+    });
+    let why = match tokio::time::timeout(Duration::from_secs(2), work).await {
+        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Err(why))) => why,
+        Ok(Err(broken)) => broken.to_string(),
         Err(_) => "it did not answer within two seconds".into(),
     };
     terminal.say(&format!("The record stays in the spool until the next run takes it over; the state: {why}"));
@@ -251,7 +271,36 @@ fn places(targets: &[Reached], roster: &emergency::Roster, who: &Who) -> Vec<Pla
     targets.iter().map(place).collect()
 }
 
-fn finish(terminal: Terminal, reports: &[Report], complete: bool) -> Exit {
+/// Every PACS that was not reached, for each person: what the roster knows, and where to look.
+fn by_hand(
+    loaded: &LenientLoaded,
+    people: &[Who],
+    reports: &[Report],
+    not_asked: &[NotAsked],
+    roster: &emergency::Roster,
+) -> Vec<ByHand> {
+    let mut hands = Vec::new();
+    for (who, report) in people.iter().zip(reports) {
+        let known = roster.known(who);
+        let unreached =
+            report.targets.iter().filter(|(_, outcome)| matches!(outcome.progress, Progress::Unreached { .. }));
+        let targets = unreached.map(|(id, _)| id.as_str()).chain(not_asked.iter().map(|one| one.what.as_str()));
+        for target in targets {
+            let records = known.iter().find(|(id, _)| id.as_str() == target).map(|(_, records)| records);
+            let export = loaded.exports.join(format!("{target}.html"));
+            hands.push(ByHand {
+                who: report.who.clone(),
+                target: target.to_owned(),
+                cardholders: records.into_iter().flatten().map(ToString::to_string).collect(),
+                export: export.is_file().then(|| export.display().to_string()),
+            });
+        }
+    }
+    hands
+}
+
+fn finish(terminal: Terminal, done: &Offboarded<'_>) -> Exit {
+    let (reports, complete) = (done.people, done.complete);
     if reports.iter().any(Report::ambiguous) {
         terminal
             .say("Next: the same command with cardholder:TARGET/ID for the right record, or with --all for every one");
@@ -260,7 +309,7 @@ fn finish(terminal: Terminal, reports: &[Report], complete: bool) -> Exit {
     if unknown > 0 {
         terminal.say("Next: check the spelling of whoever is found on no PACS, or name a card: card:NUMBER");
     }
-    if unknown == reports.len() {
+    if unknown == reports.len() && done.not_asked.is_empty() {
         return Exit::Failed;
     }
     if !complete {
@@ -269,7 +318,8 @@ fn finish(terminal: Terminal, reports: &[Report], complete: bool) -> Exit {
     if complete { Exit::Done } else { Exit::Partial }
 }
 
-fn text(reports: &[Report], not_asked: &[NotAsked], complete: bool) -> String {
+fn text(done: &Offboarded<'_>) -> String {
+    let reports = done.people;
     let mut lines = Vec::new();
     for report in reports {
         let dry = if report.dry_run { " (dry run: nothing was written)" } else { "" };
@@ -284,20 +334,30 @@ fn text(reports: &[Report], not_asked: &[NotAsked], complete: bool) -> String {
                 }
             }
         }
-        if !report.known_anywhere() {
+        if !report.known_anywhere() && !report.targets.is_empty() {
             lines.push("  ! NOT found on any PACS that answered: nobody was switched off".into());
         }
         lines.extend(report.journal_faults.iter().map(|fault| format!("  ! not on record: {fault}")));
     }
-    lines.extend(not_asked.iter().map(|one| format!("! {}: NOT asked: {}", one.what, one.why)));
+    lines.extend(done.not_asked.iter().map(|one| format!("! {}: NOT asked: {}", one.what, one.why)));
+    lines.extend(done.by_hand.iter().map(hand));
     let targets = reports.iter().flat_map(|report| report.targets.values());
     let confirmed = targets.flat_map(|outcome| &outcome.cardholders).filter(|one| one.confirmed).count();
-    lines.push(match (complete, reports.iter().any(|report| report.dry_run)) {
+    lines.push(match (done.complete, reports.iter().any(|report| report.dry_run)) {
         (_, true) => "Dry run: nothing was written.".into(),
         (true, _) => format!("Out everywhere: {confirmed} records switched off and read back."),
         (false, _) => format!("NOT out everywhere yet: {confirmed} records switched off and read back; see above."),
     });
     lines.iter().map(|line| escape::terminal(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn hand(hand: &ByHand) -> String {
+    let what = match hand.cardholders.as_slice() {
+        [] => "look the person up and switch them off".to_owned(),
+        records => format!("switch off {}", records.join(", ")),
+    };
+    let export = hand.export.as_ref().map(|path| format!(" (who has what: {path})"));
+    format!("  by hand, {} on {}: {what}{}", hand.who, hand.target, export.unwrap_or_default())
 }
 
 fn progress(lines: &mut Vec<String>, target: &str, progress: &Progress) {

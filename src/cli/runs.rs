@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use lockstep_contract::{ActionId, Directory, RunId, Target, TargetId};
+use lockstep_contract::{ActionId, Directory, Fault, RunId, Target, TargetId};
 use lockstep_core::{Approval, ApprovedPlan, Conditions, History, PlanDocument, TargetConditions};
 use lockstep_engine::{ApplyOrder, ApplyReport, Observer, PlanOrder, Planned, Store, TargetOrder};
 
@@ -23,20 +23,36 @@ pub(crate) fn new_run() -> RunId {
 pub(crate) struct Systems {
     /// The directory.
     pub directory: Arc<dyn Directory>,
-    /// The targets.
+    /// The targets that could be opened.
     pub targets: BTreeMap<TargetId, Arc<dyn Target>>,
+    /// Those that could not: nothing is planned for them, and the others go on.
+    pub closed: Vec<(TargetId, Fault)>,
 }
 
 impl Systems {
     /// Opens the directory and the targets asked for.
     pub(crate) fn open(context: &Context) -> Result<Self, Failure> {
-        Ok(Self { directory: context.directory()?, targets: open_targets(context)? })
+        let mut systems = Self { directory: context.directory()?, targets: BTreeMap::new(), closed: Vec::new() };
+        for target in context.targets() {
+            match context.target_or_fault(target)? {
+                Ok(opened) => drop(systems.targets.insert(target.id.clone(), opened)),
+                Err(fault) => systems.closed.push((target.id.clone(), fault)),
+            }
+        }
+        match systems.closed.first() {
+            Some((target, fault)) if systems.targets.is_empty() => Err(failures::unreadable(target.as_str(), fault)),
+            _ => Ok(systems),
+        }
     }
 }
 
-/// Opens the targets asked for.
-pub(crate) fn open_targets(context: &Context) -> Result<BTreeMap<TargetId, Arc<dyn Target>>, Failure> {
-    context.targets().map(|target| Ok((target.id.clone(), context.target(target)?))).collect()
+/// Opens the targets that a plan is for.
+pub(crate) fn open_targets(
+    context: &Context,
+    document: &PlanDocument,
+) -> Result<BTreeMap<TargetId, Arc<dyn Target>>, Failure> {
+    let concerned = context.targets().filter(|target| document.section(&target.id).is_some());
+    concerned.map(|target| Ok((target.id.clone(), context.target(target)?))).collect()
 }
 
 /// Reads both sides and plans.
@@ -66,7 +82,9 @@ pub(crate) async fn plan(
         clock: context.clock.clone(),
         observer,
     };
-    lockstep_engine::plan(order).await.map_err(|error| failures::run(error, Wrote::Nothing))
+    let mut planned = lockstep_engine::plan(order).await.map_err(|error| failures::run(error, Wrote::Nothing))?;
+    planned.unreadable.extend(systems.closed.iter().cloned());
+    Ok(planned)
 }
 
 /// What of a plan may run now, given these decisions.

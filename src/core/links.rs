@@ -1,12 +1,12 @@
 //! What is remembered about people from run to run: who was matched to whom, and who is held out.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use lockstep_contract::{
     CardholderId, CorrelationKey, CorrelationKeys, Fault, KeyKind, PersonId, Proof, RunId, Standing,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::snapshot::{LinkRef, LinkRows};
 
 /// How a link came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,12 +36,20 @@ pub struct Link {
     pub suspended_by: Option<RunId>,
 }
 
-/// All links of one target.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// All links of one target, held as compactly as a snapshot.
+#[derive(Debug, Clone, Default)]
 pub struct Links {
-    by_person: BTreeMap<PersonId, Link>,
-    by_cardholder: BTreeMap<CardholderId, PersonId>,
+    rows: LinkRows,
 }
+
+/// The same links, in whatever order they were added.
+impl PartialEq for Links {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Links {}
 
 /// Two links name the same person or the same cardholder (S9). The second is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,37 +72,40 @@ impl Links {
     /// # Errors
     /// When person or cardholder is linked already: one human is one record on both sides.
     pub fn insert(&mut self, link: Link) -> Result<(), LinkConflict> {
-        if self.by_person.contains_key(&link.person) || self.by_cardholder.contains_key(&link.cardholder) {
-            return Err(LinkConflict { person: link.person, cardholder: link.cardholder });
+        if self.rows.insert(&link) {
+            Ok(())
+        } else {
+            Err(LinkConflict { person: link.person, cardholder: link.cardholder })
         }
-        self.by_cardholder.insert(link.cardholder.clone(), link.person.clone());
-        self.by_person.insert(link.person.clone(), link);
-        Ok(())
     }
 
     /// The link of a person.
-    pub fn of_person(&self, person: &PersonId) -> Option<&Link> {
-        self.by_person.get(person)
+    pub fn of_person(&self, person: &PersonId) -> Option<Link> {
+        self.rows.of_person(person).and_then(LinkRef::to_link)
     }
 
     /// The link of a cardholder.
-    pub fn of_cardholder(&self, cardholder: &CardholderId) -> Option<&Link> {
-        self.by_cardholder.get(cardholder).and_then(|person| self.by_person.get(person))
+    pub fn of_cardholder(&self, cardholder: &CardholderId) -> Option<Link> {
+        self.rows.of_cardholder(cardholder.as_str()).and_then(LinkRef::to_link)
     }
 
     /// All links, ordered by person.
-    pub fn iter(&self) -> impl Iterator<Item = &Link> {
-        self.by_person.values()
+    pub fn iter(&self) -> impl Iterator<Item = Link> {
+        self.rows.iter().filter_map(LinkRef::to_link)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.by_person.len()
+        self.rows.len()
     }
 
     /// True when there is none.
     pub fn is_empty(&self) -> bool {
-        self.by_person.is_empty()
+        self.len() == 0
+    }
+
+    pub(crate) const fn rows(&self) -> &LinkRows {
+        &self.rows
     }
 }
 
@@ -161,4 +172,56 @@ pub enum Looked {
     Elsewhere(Standing),
     /// Not clear.
     Doubt(Fault),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(person: &str, cardholder: &str) -> Link {
+        Link {
+            person: PersonId::new(person).expect("id"),
+            cardholder: CardholderId::new(cardholder).expect("id"),
+            origin: LinkOrigin::Matched(KeyKind::Mail),
+            since: Timestamp::UNIX_EPOCH,
+            keys: [CorrelationKey::new(KeyKind::Employee, person).expect("key")].into_iter().collect(),
+            suspended_by: None,
+        }
+    }
+
+    #[test]
+    fn links_come_out_as_they_went_in_ordered_by_person() {
+        let run = RunId::new(uuid::Uuid::from_u128(7));
+        let second = Link { origin: LinkOrigin::Provisioned, suspended_by: Some(run), ..link("p2", "a") };
+        let mut links = Links::new();
+        for link in [second.clone(), link("p1", "b")] {
+            links.insert(link).expect("no conflict");
+        }
+        assert_eq!(links.iter().collect::<Vec<_>>(), [link("p1", "b"), second.clone()]);
+        assert_eq!(links.of_person(&second.person), Some(second.clone()));
+        assert_eq!(links.of_cardholder(&second.cardholder), Some(second));
+        assert_eq!(links.of_person(&PersonId::new("p3").expect("id")), None);
+    }
+
+    #[test]
+    fn nobody_is_linked_twice() {
+        let mut links = Links::new();
+        links.insert(link("p1", "a")).expect("no conflict");
+        assert!(links.insert(link("p1", "b")).is_err(), "one person, two cardholders");
+        assert!(links.insert(link("p2", "a")).is_err(), "two people, one cardholder");
+        assert_eq!(links.len(), 1);
+    }
+
+    #[test]
+    fn the_order_of_adding_is_no_difference() {
+        let add = |order: [(&str, &str); 2]| {
+            let mut links = Links::new();
+            for (person, cardholder) in order {
+                links.insert(link(person, cardholder)).expect("no conflict");
+            }
+            links
+        };
+        assert_eq!(add([("p1", "a"), ("p2", "b")]), add([("p2", "b"), ("p1", "a")]));
+        assert_ne!(add([("p1", "a"), ("p2", "b")]), add([("p1", "b"), ("p2", "a")]));
+    }
 }

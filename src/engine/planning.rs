@@ -86,9 +86,8 @@ async fn finish(order: &PlanOrder<'_>, epoch: Epoch, planned: &Planned) -> Resul
 async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> Result<Planned, RunError> {
     let cx = Cx { run: Some(order.run), budget: order.call_budget, cancel: order.cancel.clone() };
     let mark = server_mark(order, &cx, now).await?;
-    let mut reads = futures::stream::iter(&order.targets)
-        .map(|target| reading::target(target.reader, &cx, order.observer))
-        .buffered(TARGETS_AT_ONCE);
+    let each: Vec<_> = order.targets.iter().map(|target| reading::target(target.reader, &cx, order.observer)).collect();
+    let mut reads = futures::stream::iter(each).buffered(TARGETS_AT_ONCE);
     let (people, mut read) = join(read_people(order, &cx), reads.next()).await;
     let people = people?;
     if let Some(mark) = mark {

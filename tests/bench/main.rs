@@ -2,17 +2,22 @@
 //!
 //! ```text
 //! cargo run --release -p lockstep-bench            everything
-//! cargo run --release -p lockstep-bench planning   one part
+//! cargo run --release -p lockstep-bench planning   one part: start, planning, changes, plan
 //! ```
+//!
+//! `BENCH_PEOPLE`, `BENCH_CHANGES` and `BENCH_PLAN_PEOPLE` make the parts smaller, for a quick look.
 //!
 //! It prints, it never fails: a ratio is for people to look at. This must not become a timed test.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a bench program prints its table")]
 
+mod changes;
 mod measure;
+mod pacs;
 mod planning;
 mod start;
+mod whole;
 mod world;
 
 use std::process::ExitCode;
@@ -25,6 +30,12 @@ fn main() -> ExitCode {
         && flag == "--measure"
     {
         return measured(name, rest);
+    }
+    if let [flag, people] = arguments.as_slice()
+        && flag == "--serve"
+    {
+        let served = people.parse().map(pacs::serve);
+        return if matches!(served, Ok(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
     let mut failed = false;
@@ -39,6 +50,8 @@ fn main() -> ExitCode {
     };
     part("start", &start::report);
     part("planning", &planning_report);
+    part("changes", &changes::report);
+    part("plan", &whole::report);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -55,8 +68,13 @@ fn measured(name: &str, rest: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// A size that the environment may change, for a quick look.
+fn size(name: &str, usual: usize) -> usize {
+    std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(usual)
+}
+
 fn planning_report() -> Result<(), String> {
-    let people: u64 = std::env::var("BENCH_PEOPLE").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+    let people = size("BENCH_PEOPLE", 1_000_000) as u64;
     let arguments = [people.to_string()];
     let generate = child("generate", &arguments, 2)?;
     let core = child("core", &arguments, 2)?;

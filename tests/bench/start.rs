@@ -22,14 +22,19 @@ pub(crate) fn report() -> Result<(), String> {
 pub(crate) fn lockstep() -> Result<PathBuf, String> {
     let here = std::env::current_exe().map_err(|error| error.to_string())?;
     let beside = here.with_file_name("lockstep");
-    if beside.exists() { Ok(beside) } else { Err(format!("build it first: cargo build --release ({})", beside.display())) }
+    if beside.exists() {
+        Ok(beside)
+    } else {
+        Err(format!("build it first: cargo build --release ({})", beside.display()))
+    }
 }
 
 fn best(program: &std::path::Path) -> Result<Duration, String> {
     let mut best = Duration::MAX;
     for _ in 0..TIMES {
         let started = Instant::now();
-        let status = Command::new(program).arg("--version").stdout(Stdio::null()).status().map_err(|error| error.to_string())?;
+        let status =
+            Command::new(program).arg("--version").stdout(Stdio::null()).status().map_err(|error| error.to_string())?;
         if !status.success() {
             return Err(format!("{} --version: {status}", program.display()));
         }

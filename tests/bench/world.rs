@@ -77,9 +77,49 @@ fn keys(n: usize) -> CorrelationKeys {
 
 /// The groups of a person, ascending.
 pub(crate) fn groups_of(n: usize) -> BTreeSet<usize> {
+    drawn(n, GROUPS_EACH)
+}
+
+fn drawn(n: usize, count: usize) -> BTreeSet<usize> {
     // People of one team share their groups, as they do in a company: a tenth of everybody has a set of their own.
     let team = if n.is_multiple_of(10) { n } else { n % 5_000 };
-    (0..GROUPS_EACH).map(|at| (scatter((team * GROUPS_EACH + at) as u64) % GROUPS as u64) as usize).collect()
+    (0..count).map(|at| (scatter((team * GROUPS_EACH + at) as u64) % GROUPS as u64) as usize).collect()
+}
+
+/// The groups that name a person themselves, where groups are nested.
+pub(crate) fn direct_groups_of(n: usize) -> BTreeSet<usize> {
+    drawn(n, GROUPS_EACH - 2)
+}
+
+/// The groups that stand in a group: every fourth holds the one after it, and every sixteenth the fourth one after it,
+/// too, which holds another.
+pub(crate) fn inner_groups(group: usize) -> impl Iterator<Item = usize> {
+    let one = group.is_multiple_of(4).then_some(group + 1);
+    let other = group.is_multiple_of(16).then_some(group + 4);
+    one.into_iter().chain(other)
+}
+
+/// The groups of a person through all nesting, about ten.
+pub(crate) fn all_groups_of(n: usize) -> BTreeSet<usize> {
+    let mut all = BTreeSet::new();
+    let mut waiting: Vec<usize> = direct_groups_of(n).into_iter().collect();
+    while let Some(group) = waiting.pop() {
+        if all.insert(group) {
+            waiting.extend((group % 4 == 1).then(|| group - 1));
+            waiting.extend((group % 16 == 4).then(|| group - 4));
+        }
+    }
+    all
+}
+
+/// The log-in name of a person.
+pub(crate) fn account(n: usize) -> String {
+    format!("u{n:07}")
+}
+
+/// The id of the cardholder of a person.
+pub(crate) fn cardholder_id(n: usize) -> CardholderId {
+    CardholderId::new(format!("ch-{n:08}")).expect("a plain name is a cardholder id")
 }
 
 /// A person.
@@ -87,18 +127,18 @@ pub(crate) fn person(n: usize) -> Person {
     Person { id: PersonId::from_uuid(id(n)), keys: keys(n), profile: profile(n), standing: Standing::Active }
 }
 
-fn group(n: usize) -> GroupId {
+pub(crate) fn group(n: usize) -> GroupId {
     GroupId::new(format!("GRP-{n:04}")).expect("a plain name is a group id")
 }
 
-fn level(n: usize) -> AccessLevelId {
+pub(crate) fn level(n: usize) -> AccessLevelId {
     AccessLevelId::new(format!("level-{n:04}")).expect("a plain name is a level id")
 }
 
 /// The cardholder of a person, as it should be.
 pub(crate) fn cardholder(n: usize) -> Cardholder {
     Cardholder {
-        id: CardholderId::new(format!("ch-{n:08}")).expect("a plain name is a cardholder id"),
+        id: cardholder_id(n),
         keys: keys(n),
         profile: profile(n),
         status: Status::Active,
@@ -127,7 +167,7 @@ pub(crate) fn members(people: usize) -> Vec<(GroupId, Vec<PersonId>)> {
 pub(crate) fn link(n: usize) -> Link {
     Link {
         person: PersonId::from_uuid(id(n)),
-        cardholder: CardholderId::new(format!("ch-{n:08}")).expect("a plain name is a cardholder id"),
+        cardholder: cardholder_id(n),
         origin: LinkOrigin::Provisioned,
         since: Timestamp::UNIX_EPOCH,
         keys: keys(n),

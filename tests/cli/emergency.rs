@@ -62,6 +62,7 @@ fn a_pacs_that_is_down_is_named() {
     site.write("hq.json", "{ this is no PACS");
     let part = site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]).ends(4);
     assert!(part.out.contains("hq: NOT asked"), "{}", part.out);
+    assert!(part.out.contains("by hand, employee:1003 on hq: switch off h-03"), "what hands must do: {}", part.out);
 }
 
 #[test]

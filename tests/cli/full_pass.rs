@@ -98,3 +98,38 @@ fn the_next_command_names_the_configuration_that_this_one_named() {
     let next = planned.err.lines().find(|line| line.contains("lockstep approve")).expect("a next command");
     assert!(next.contains("--config 'other file.toml'") && next.contains(" plans/"), "{next}");
 }
+
+/// A site where one person left and was switched off, and the run that did it.
+fn with_a_leaver() -> (Site, String) {
+    let mut site = Site::settled();
+    site.ended = vec![7];
+    site.write_people();
+    let synced = site.run(&["sync", "--json"]).ends(0).json();
+    let run = synced["report"]["run"].as_str().expect("a run").to_owned();
+    assert_eq!(site.holder(7)["status"], "suspended");
+    (site, run)
+}
+
+#[test]
+fn what_a_run_did_is_undone_by_a_plan_of_its_own() {
+    let (site, run) = with_a_leaver();
+    let undo = site.run(&["rollback", &run, "--json"]).ends(3).json();
+    let plan = undo["directory"].as_str().expect("a folder").to_owned();
+    assert_eq!(site.holder(7)["status"], "suspended", "planning changes nothing");
+    site.run(&["apply", &plan]).ends(3);
+    site.run(&["approve", &plan, "--by", "Jane Doe", "--yes"]).ends(0);
+    site.run(&["apply", &plan]).ends(0);
+    let (after, before) = (site.holder(7), site.holder(6));
+    assert_eq!((&after["status"], &after["levels"]), (&before["status"], &before["levels"]));
+    assert_eq!(after["credentials"][0]["status"], "active");
+    site.run(&["rollback", "nonsense"]).ends(64);
+}
+
+#[test]
+fn who_is_held_out_by_name_is_not_brought_back_by_a_rollback() {
+    let (site, run) = with_a_leaver();
+    site.run(&["offboard", "employee:1007", "--reason", "theft", "--yes"]).ends(0);
+    let undo = site.run(&["rollback", &run]).ends(0);
+    assert!(undo.out.contains("held out by name") || undo.out.contains("1 undecided"), "{}", undo.out);
+    assert_eq!(site.holder(7)["status"], "suspended");
+}

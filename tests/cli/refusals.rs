@@ -36,6 +36,26 @@ fn a_pacs_that_is_gone_is_said_to_be() {
 }
 
 #[test]
+fn one_pacs_that_is_gone_does_not_stop_the_others() {
+    let mut site = Site::settled();
+    let annex = "\n[[target]]\nid = \"annex\"\nkind = \"sim\"\nmapping = \"mappings/hq.toml\"\nfile = \"annex.json\"\n";
+    site.write("lockstep.toml", &format!("{CONFIG}{annex}"));
+    site.ended = vec![7];
+    site.write_people();
+    for broken in [None, Some("{ this is no PACS")] {
+        if let Some(text) = broken {
+            site.write("annex.json", text);
+        }
+        let planned = site.run(&["plan"]).ends(4);
+        assert!(planned.err.contains("annex could not be read whole"), "{}", planned.err);
+        assert!(planned.out.contains("1 to disable"), "{}", planned.out);
+    }
+    site.run(&["sync"]).ends(4);
+    assert_eq!(site.holder(7)["status"], "suspended");
+    site.run(&["plan", "--target", "hq"]).ends(0);
+}
+
+#[test]
 fn a_plan_that_was_edited_is_refused_everywhere() {
     let site = Site::new();
     let before = site.world();

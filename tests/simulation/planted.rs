@@ -9,7 +9,7 @@ use lockstep_contract::{
     EmptyProof, Fault, GroupId, GroupPath, Health, Membership, Page, Person, PersonId, Presence, Proof, Receipt, Scope,
     Subject, Target, TargetInfo, TargetReader,
 };
-use lockstep_sim::{Sim, SimDirectory};
+use lockstep_sim::{Faults, Mishap, Operation, Sim, SimDirectory};
 
 /// A bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +22,24 @@ pub enum Bug {
     BlindRepeat,
     /// A write replaces the record, and forgets the levels that we do not manage.
     ForgetsUnmanaged,
-    /// The disk says synced, and was not.
-    ForgetfulDisk,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::UnreadableIsEmpty, Self::DoubtIsGone, Self::BlindRepeat, Self::ForgetsUnmanaged, Self::ForgetfulDisk];
+    pub const ALL: [Self; 4] = [Self::UnreadableIsEmpty, Self::DoubtIsGone, Self::BlindRepeat, Self::ForgetsUnmanaged];
+
+    /// The weather in which it shows. The oracle does not know of it.
+    pub fn weather(self, pacs: &Faults, people: &Faults) {
+        match self {
+            Self::DoubtIsGone => {
+                people.on(Operation::People, 1, Mishap::LyingTotal).always(Operation::Lookup, Mishap::Deny);
+            }
+            Self::BlindRepeat => {
+                pacs.on(Operation::Apply, 2, Mishap::LostAnswer).on(Operation::Apply, 4, Mishap::LostAnswer);
+            }
+            Self::UnreadableIsEmpty | Self::ForgetsUnmanaged => {}
+        }
+    }
 
     /// The PACS with this bug.
     pub fn target(self, sim: &Sim) -> Arc<dyn Target> {

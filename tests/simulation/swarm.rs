@@ -242,6 +242,9 @@ impl Swarm {
             let on_pacs = [Operation::Catalog, Operation::List, Operation::Find, Operation::Read, Operation::Apply];
             mishap(&mut self.dice, &self.bench, &pacs, &on_pacs);
         }
+        if let Some(bug) = self.bug {
+            bug.weather(&pacs, &people);
+        }
         for _ in 0..self.dice.below(2) {
             let on_people = [Operation::Probe, Operation::People, Operation::Members, Operation::Lookup];
             mishap(&mut self.dice, &self.bench, &people, &on_people);
@@ -256,7 +259,7 @@ impl Swarm {
     async fn work(&mut self) -> Result<(), String> {
         let run = self.bench.next_run();
         self.truths.insert(run, self.truth());
-        let polls = if self.dice.percent(40) { self.dice.below(250) } else { POLLS_MAX };
+        let polls = if self.dice.percent(40) { self.dice.below(120) } else { POLLS_MAX };
         let outcome = {
             let meddler = Meddler::new(self.dice.roll(), &self.bench.sim);
             Crash::after(polls, round(&self.bench, run), move || meddler.between()).await
@@ -281,9 +284,6 @@ impl Swarm {
 
     fn die(&mut self) {
         let lucky = self.dice.percent(50);
-        if self.bug == Some(Bug::ForgetfulDisk) {
-            self.store.forget();
-        }
         self.store.crash(lucky);
     }
 

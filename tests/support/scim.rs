@@ -84,14 +84,14 @@ impl Drop for ScimServer {
 
 /// True when a missing server is a failure: set where everything is installed on purpose.
 pub fn real_servers_are_demanded() -> bool {
-    std::env::var_os("LOCKSTEP_REAL_SERVERS").is_some_and(|value| value == "1")
+    std::env::var_os("TESTBED_REAL_SERVERS").is_some_and(|value| value == "1")
 }
 
 fn command(kind: ScimKind) -> Option<Command> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     match kind {
         ScimKind::Scim2 | ScimKind::Scim2Cursor => {
-            let python = found("LOCKSTEP_SCIM2_PYTHON", "venv/bin/python")?;
+            let python = found("TESTBED_SCIM2_PYTHON", "venv/bin/python")?;
             let mut command = Command::new(python);
             command.arg(here.join("scim2/server.py"));
             if kind == ScimKind::Scim2Cursor {
@@ -100,7 +100,7 @@ fn command(kind: ScimKind) -> Option<Command> {
             Some(command)
         }
         ScimKind::Scimmy => {
-            let folder = found("LOCKSTEP_SCIMMY", "scimmy")?;
+            let folder = found("TESTBED_SCIMMY", "scimmy")?;
             folder.join("node_modules/scimmy-routers").exists().then(|| {
                 let mut command = Command::new("node");
                 command.arg(folder.join("server.mjs")).current_dir(folder);
@@ -114,7 +114,7 @@ fn command(kind: ScimKind) -> Option<Command> {
 fn found(variable: &str, below: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable).map_or_else(
         || {
-            let tools = std::env::var_os("LOCKSTEP_TOOLS").map(PathBuf::from);
+            let tools = std::env::var_os("TESTBED_TOOLS").map(PathBuf::from);
             let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
             tools.unwrap_or(target).join(below)
         },

@@ -123,7 +123,7 @@ pub fn bring_about(trouble: Trouble) -> Result<Option<Situation>, String> {
         password: SERVICE_PASSWORD.to_owned(),
         people_base: format!("ou=people,{BASE}"),
         people_filter: "(objectClass=inetOrgPerson)".to_owned(),
-        page_size: if trouble == Trouble::TimeLimit { 1_000 } else { 10 },
+        page_size: if trouble == Trouble::TimeLimit { 5_000 } else { 10 },
         groups_base: format!("ou=groups,{BASE}"),
         canary: person_name(0),
         proxy,
@@ -168,7 +168,7 @@ fn options(trouble: Trouble) -> SlapdOptions {
     let mut records = Ldif::new();
     let count = match trouble {
         Trouble::SizeLimit => 10_000,
-        Trouble::TimeLimit => 1_000,
+        Trouble::TimeLimit => 5_000,
         _ => PEOPLE,
     };
     people(&mut records, count);
@@ -219,7 +219,7 @@ fn options(trouble: Trouble) -> SlapdOptions {
 
 /// A filter that matches everybody, after a long time.
 fn slow_filter() -> String {
-    let terms: Vec<String> = (0..1_000).map(|n| format!("(cn=*x{n}*y*)")).collect();
+    let terms: Vec<String> = (0..4_000).map(|n| format!("(cn=*x{n}*y*)")).collect();
     let terms = terms.concat();
     format!("(&(objectClass=inetOrgPerson)(!(|{terms})))")
 }

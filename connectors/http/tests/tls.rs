@@ -8,10 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use lockstep_contract::{Cx, FaultKind, Secret};
-use lockstep_http::{Auth, CallFault, Client, Effect, Request, Settings, checked_base};
+use lockstep_http::{Auth, CallFault, Client, ClientCertificate, Effect, Request, Settings, checked_base};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 fn certificates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates")
@@ -19,6 +21,20 @@ fn certificates() -> PathBuf {
 
 /// A server for one connection that shows this certificate.
 fn server(name: &str) -> u16 {
+    serve(name, Arc::new(NoClientAuth))
+}
+
+/// The same, for clients that show a certificate of the test authority.
+fn demanding_server() -> u16 {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_file(certificates().join("authority.pem")).expect("the authority");
+    roots.add(authority).expect("an authority");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().expect("a verifier");
+    serve("good", verifier)
+}
+
+fn serve(name: &str, clients: Arc<dyn ClientCertVerifier>) -> u16 {
     let folder = certificates();
     let chain = vec![CertificateDer::from_pem_file(folder.join(format!("{name}.pem"))).expect("a certificate")];
     let key = PrivateKeyDer::from_pem_file(folder.join(format!("{name}.key.pem"))).expect("a key");
@@ -26,7 +42,7 @@ fn server(name: &str) -> u16 {
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .expect("a server");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -45,9 +61,13 @@ fn server(name: &str) -> u16 {
 }
 
 async fn talk(port: u16, host: &str, ca_file: Option<PathBuf>) -> Result<u16, CallFault> {
+    talk_with(port, host, Settings { ca_file, ..Settings::default() }).await
+}
+
+async fn talk_with(port: u16, host: &str, settings: Settings) -> Result<u16, CallFault> {
     let base = checked_base(&format!("https://{host}:{port}/")).expect("a base");
     let auth = Auth::Bearer(Secret::new("s3cret".into()));
-    let client = Client::open("hq", base.clone(), auth, Settings { ca_file, ..Settings::default() }).expect("a client");
+    let client = Client::open("hq", base.clone(), auth, settings).expect("a client");
     let cx = Cx::new(Duration::from_secs(20));
     client.call(&cx).send(Request::get(base, "application/json", "say hello")).await.map(|answer| answer.status())
 }
@@ -56,6 +76,22 @@ async fn talk(port: u16, host: &str, ca_file: Option<PathBuf>) -> Result<u16, Ca
 async fn a_server_of_the_configured_authority_is_trusted() {
     let authority = certificates().join("authority.pem");
     assert_eq!(talk(server("good"), "127.0.0.1", Some(authority)).await, Ok(204));
+}
+
+#[tokio::test]
+async fn a_certificate_of_ours_is_shown_where_one_is_demanded() {
+    let folder = certificates();
+    let ca_file = Some(folder.join("authority.pem"));
+    let key = std::fs::read_to_string(folder.join("client.key.pem")).expect("a key");
+    let certificate = ClientCertificate { file: folder.join("client.pem"), key: Secret::new(key.clone()) };
+    let settings = Settings { ca_file: ca_file.clone(), certificate: Some(certificate), ..Settings::default() };
+    assert_eq!(talk_with(demanding_server(), "127.0.0.1", settings).await, Ok(204));
+    let fault = talk(demanding_server(), "127.0.0.1", ca_file).await.expect_err("no certificate");
+    assert_eq!(fault.fault.kind, FaultKind::Unreachable, "{fault}");
+    let swapped = ClientCertificate { file: folder.join("no-such.pem"), key: Secret::new(key) };
+    let settings = Settings { certificate: Some(swapped), ..Settings::default() };
+    let base = checked_base("https://pacs.example/").expect("a base");
+    assert_eq!(Client::open("hq", base, Auth::None, settings).expect_err("no file").kind, FaultKind::Invalid);
 }
 
 #[tokio::test]

@@ -202,6 +202,16 @@ fn the_windows_are_looked_at_again_when_it_is_applied() {
 }
 
 #[test]
+fn one_person_who_names_the_protected_does_not_open_the_windows_as_well() {
+    let mut scene = Scene::new(Sketch::of(400).suspends(1).protected());
+    let named = ["Ada", "Bo"].map(|by| overrule(by, &scene.document, &scene.held()));
+    assert_eq!(scene.runs(&named[..1]), (1, 0));
+    scene.history.reduced_day = 40;
+    assert_eq!(scene.runs(&named[..1]), (0, 0));
+    assert_eq!(scene.runs(&named), (1, 0));
+}
+
+#[test]
 fn a_limit_that_was_lowered_since_holds() {
     let mut scene = Scene::new(Sketch::of(400).suspends(10));
     scene.limits.reductions_per_run = 9;
@@ -264,6 +274,8 @@ fn a_mapping_counts_as_applied_only_when_people_decided_about_all_it_does() {
     assert!(applied(&[yes("Ada", &scene.document)]));
     let nothing_to_do = Scene::under(Sketch::of(400), policy(), first);
     assert!(nothing_to_do.approve(&[]).expect("a plan").policies().is_empty());
+    let whole = [yes("Ada", &nothing_to_do.document)];
+    assert!(!nothing_to_do.approve(&whole).expect("a plan").policies().is_empty(), "to have the mapping on record");
     let routine = Scene::new(Sketch::of(400).suspends(1).grants(1, "Lab"));
     assert!(!routine.approve(&[]).expect("a plan").policies().is_empty());
 }

@@ -348,6 +348,25 @@ fn the_protected_are_held_until_one_person_names_them() {
 }
 
 #[test]
+fn a_grant_to_the_protected_is_a_grant_like_any_other() {
+    let mut sketch = Sketch::of(400).grants(1, "Lab");
+    sketch.draft.protected = sketch.draft.stage.actions.iter().map(|action| action.id.clone()).collect();
+    assert!(trips(400, sketch).is_empty());
+}
+
+#[test]
+fn what_most_have_in_common_is_named_and_what_few_have_is_not() {
+    let common = |in_old: u64, elsewhere: u64| {
+        let mut sketch = Sketch::of(100).suspends(in_old).department("Old").suspends(elsewhere);
+        sketch.draft.who.values_mut().for_each(|who| who.title = Some(who.name.clone()));
+        judged(sketch, &history(100)).trips[0].common.clone()
+    };
+    assert_eq!(common(10, 0).as_deref(), Some("all 10 are in department Old"));
+    assert_eq!(common(8, 2).as_deref(), Some("8 of 10 are in department Old"));
+    assert_eq!(common(7, 3), None);
+}
+
+#[test]
 fn standing_policy_lets_ordinary_steps_run_and_nothing_else() {
     let standing = Policy { approval: ApprovalPolicy::Standing, ..policy() };
     let grant = |id: &str| Step::Grant { level: level(id) };

@@ -213,6 +213,19 @@ fn forgeries_with_a_fitting_digest_are_refused_where_they_contradict_themselves(
     }
 }
 
+#[test]
+fn counts_that_are_wrong_and_guards_that_hold_nobody_are_refused() {
+    let mut all = lines(&document().to_jsonl());
+    let footer = String::from_utf8(all.pop().expect("the footer")).expect("text");
+    all.push(footer.replace("\"held\":2", "\"held\":1").into_bytes());
+    assert_eq!(refused(&all.concat()), PlanError { line: 9, problem: PlanProblem::Counts });
+    let mut document = document();
+    let nobody = ActionId::new("f".repeat(64)).expect("id");
+    document.targets[0].trips[0].holds.push(nobody.clone());
+    let error = refused(&resealed(&mut document));
+    assert_eq!(error, PlanError { line: 9, problem: PlanProblem::Held(nobody.to_string()) });
+}
+
 fn held(document: &mut PlanDocument) -> &mut Entry {
     document.entries.iter_mut().find(|e| matches!(e.state, EntryState::Held { .. })).expect("a held entry")
 }

@@ -6,7 +6,7 @@ use lockstep_contract::{
     Action, ActionId, Cardholder, Expectation, ImageDigest, LaneStep, Reason, Step, Steps, Subject,
 };
 
-use super::decide::{Case, Judgement, Outcome, Planner, Work};
+use super::case::{Case, Judgement, Outcome, Planner, Work};
 use super::{effect, facts, words};
 use crate::snapshot::{KeyRef, State};
 use crate::{CardholderRef, Code, Draft, LinkProposal, PersonRef, Plan, Tally, Who};

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use lockstep_contract::{CardholderId, KeyKind, PersonId, Standing};
 
 use super::index::KeyIndex;
-use crate::snapshot::KeyRef;
-use crate::{CardholderRef, Code, Inputs, Link, PersonRef};
+use crate::snapshot::{KeyRef, LinkRef};
+use crate::{CardholderRef, Code, Inputs, PersonRef};
 
 /// What a person was matched to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +37,9 @@ pub(super) struct Matches<'a> {
     /// By row of the directory snapshot.
     pub(super) people: Vec<Match>,
     /// The link of each linked person in the census, in the order of people.
-    pub(super) links: Vec<(u32, &'a Link)>,
+    pub(super) links: Vec<(u32, LinkRef<'a>)>,
     /// Links whose person is not in the census, with the row of the cardholder.
-    pub(super) absent: Vec<(&'a Link, Option<u32>)>,
+    pub(super) absent: Vec<(LinkRef<'a>, Option<u32>)>,
     /// By row of the directory snapshot.
     pub(super) clashes: BTreeMap<u32, Clash>,
     /// Clashes of people who are not in the census.
@@ -89,7 +89,7 @@ impl<'a> Matches<'a> {
     }
 
     /// The link of the person in this row.
-    pub(super) fn link(&self, row: u32) -> Option<&'a Link> {
+    pub(super) fn link(&self, row: u32) -> Option<LinkRef<'a>> {
         let at = self.links.binary_search_by_key(&row, |(row, _)| *row).ok()?;
         self.links.get(at).map(|(_, link)| *link)
     }
@@ -97,13 +97,13 @@ impl<'a> Matches<'a> {
     /// Both sides are in the order of ids: one walk.
     fn follow_links(&mut self, inputs: Inputs<'a>) {
         let mut people = inputs.people.iter().enumerate().peekable();
-        for link in inputs.links.iter() {
-            while people.next_if(|(_, person)| *person.id() < link.person).is_some() {}
-            let cardholder = inputs.cardholders.row_of(&link.cardholder);
+        for link in inputs.links.rows().iter() {
+            while people.next_if(|(_, person)| person.id() < link.person()).is_some() {}
+            let cardholder = inputs.cardholders.row_of(link.cardholder());
             if let Some(account) = cardholder.and_then(|row| self.cardholders.get_mut(row as usize)) {
                 *account = Account::Linked;
             }
-            match people.next_if(|(_, person)| *person.id() == link.person) {
+            match people.next_if(|(_, person)| person.id() == link.person()) {
                 Some((row, _)) => {
                     self.links.push((row as u32, link));
                     if let Some(slot) = self.people.get_mut(row) {
@@ -147,37 +147,37 @@ impl<'a> Matches<'a> {
     /// Keys that were another linked person's: a re-used number, or an account made again.
     fn hold_reused(&mut self, inputs: Inputs<'a>, people: &[KeyIndex]) {
         let keys_of = |row: u32| inputs.people.row(row).into_iter().flat_map(PersonRef::key_refs);
-        for link in inputs.links.iter() {
-            for key in link.keys.iter() {
-                let Some(index) = people.iter().find(|index| index.kind() == key.kind()) else { continue };
-                for row in index.find(KeyRef::of(key), keys_of) {
-                    let other = inputs.people.row(row).is_some_and(|person| *person.id() != link.person);
+        for link in inputs.links.rows().iter() {
+            for key in link.keys() {
+                let Some(index) = people.iter().find(|index| index.kind() == key.kind) else { continue };
+                for row in index.find(key, keys_of) {
+                    let other = inputs.people.row(row).is_some_and(|person| person.id() != link.person());
                     if other && !self.is_linked(row) {
-                        self.hold_reuse(inputs, row, link, KeyRef::of(key));
+                        self.hold_reuse(inputs, row, link, key);
                     }
                 }
             }
         }
     }
 
-    fn hold_reuse(&mut self, inputs: Inputs<'a>, row: u32, link: &'a Link, key: KeyRef<'_>) {
+    fn hold_reuse(&mut self, inputs: Inputs<'a>, row: u32, link: LinkRef<'a>, key: KeyRef<'_>) {
         let Some(person) = inputs.people.row(row) else { return };
         let message = || {
             format!(
                 "{} belongs to cardholder {} of person {}; a number given to somebody else, or an account made again",
                 show(key),
-                link.cardholder,
-                link.person
+                link.cardholder(),
+                link.person()
             )
         };
         self.clash(row, Code::KeyReused, message);
         // Somebody who is gone and somebody new with the same key may be one human with a new account: neither is acted
         // upon. A newcomer who has left, too, is no reason to wait.
         let newcomer_left = matches!(person.standing(), Standing::Ended { .. });
-        if !newcomer_left && inputs.people.person(&link.person).is_none() {
+        if !newcomer_left && inputs.people.person(link.person()).is_none() {
             let message = || format!("{} is now the key of {}", show(key), super::words::name(person));
             self.absent_clashes
-                .entry(&link.person)
+                .entry(link.person())
                 .or_insert_with(|| Clash { code: Code::KeyReused, message: message() });
         }
     }
@@ -195,7 +195,7 @@ impl<'a> Matches<'a> {
                     *account = Account::Claimed;
                 }
                 let id = inputs.cardholders.row(*candidate).map(CardholderRef::id);
-                if let Some(link) = id.and_then(|id| inputs.links.of_cardholder(id)) {
+                if let Some(link) = id.and_then(|id| inputs.links.rows().of_cardholder(id.as_str())) {
                     self.hold_reuse(inputs, row, link, *key);
                 }
             }

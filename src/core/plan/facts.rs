@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lockstep_contract::GroupId;
 
-use super::decide::{Planner, Work};
+use super::case::{Planner, Work};
 use super::words::{advice, words};
 use crate::snapshot::State;
 use crate::{Code, Facts, GroupState, LevelFacts};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_contract::{CardholderId, PersonId};
+use lockstep_contract::PersonId;
 
 use crate::snapshot::KeyRef;
 use crate::{Hold, Holds};
@@ -13,7 +13,7 @@ use crate::{Hold, Holds};
 pub(super) struct HoldIndex<'a> {
     holds: &'a [Hold],
     people: BTreeMap<&'a PersonId, usize>,
-    cardholders: BTreeMap<&'a CardholderId, usize>,
+    cardholders: BTreeMap<&'a str, usize>,
     keys: BTreeMap<KeyRef<'a>, usize>,
 }
 
@@ -26,7 +26,7 @@ impl<'a> HoldIndex<'a> {
                 index.people.entry(person).or_insert(at);
             }
             for cardholder in &hold.cardholders {
-                index.cardholders.entry(cardholder).or_insert(at);
+                index.cardholders.entry(cardholder.as_str()).or_insert(at);
             }
             for key in hold.keys.iter() {
                 index.keys.entry(KeyRef::of(key)).or_insert(at);
@@ -42,7 +42,7 @@ impl<'a> HoldIndex<'a> {
     pub(super) fn on<'k>(
         &self,
         person: Option<&PersonId>,
-        cardholder: Option<&CardholderId>,
+        cardholder: Option<&str>,
         keys: impl Iterator<Item = KeyRef<'k>>,
     ) -> Option<&'a Hold> {
         let by_person = person.and_then(|person| self.people.get(person));

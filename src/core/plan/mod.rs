@@ -4,6 +4,7 @@
 //! something unknown.
 
 mod assemble;
+mod case;
 mod correlate;
 mod decide;
 mod effect;
@@ -11,8 +12,11 @@ mod entitle;
 mod facts;
 mod holds;
 mod index;
+mod leave;
 mod notes;
 mod profile;
+mod raise;
+mod tell;
 mod why;
 mod words;
 
@@ -21,10 +25,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use lockstep_contract::{PersonId, RunId, TargetInfo};
 
+use crate::snapshot::LinkRef;
 use crate::{DirectorySnapshot, Draft, Explanation, Holds, Links, Looked, Policy, TargetSnapshot};
 use assemble::Assembly;
+use case::{Case, Planner, Work};
 use correlate::Account;
-use decide::{Case, Planner, Work};
 
 /// Everything that planning for one target may know.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +56,8 @@ pub struct Inputs<'a> {
 
 /// Linked people who are not in the census. Each must be looked up directly before planning: absence is no evidence.
 pub fn absentees(people: &DirectorySnapshot, links: &Links) -> Vec<PersonId> {
-    links.iter().filter(|link| people.person(&link.person).is_none()).map(|link| link.person.clone()).collect()
+    let links = links.rows().iter().map(LinkRef::person);
+    links.filter(|person| people.person(person).is_none()).cloned().collect()
 }
 
 /// Plans one target.
@@ -61,8 +67,8 @@ pub fn plan(inputs: Inputs<'_>) -> Draft {
     let mut assembly = Assembly::new(&planner);
     plan_people(&planner, &mut work, &mut assembly);
     for (link, row) in &planner.matches.absent {
-        let case = planner.absent_case(link, *row);
-        let clash = planner.matches.absent_clashes.get(&link.person);
+        let case = planner.absent_case(*link, *row);
+        let clash = planner.matches.absent_clashes.get(link.person());
         let judgement = planner.judge(&case, clash, &mut work);
         assembly.take(&case, judgement);
     }
@@ -104,14 +110,14 @@ pub(crate) fn explain_one(inputs: Inputs<'_>, id: &PersonId) -> Explanation {
     let planner = Planner::new(inputs);
     let mut work = Work::default();
     let person = inputs.people.iter().enumerate().find(|(_, person)| person.id() == id);
-    let absent = planner.matches.absent.iter().find(|(link, _)| link.person == *id);
+    let absent = planner.matches.absent.iter().find(|(link, _)| link.person() == id);
     let (case, clash) = match (person, absent) {
         (Some((row, person)), _) => {
             let row = row as u32;
             let case = planner.case(row, person, planner.matches.link(row));
             (case, planner.matches.clashes.get(&row))
         }
-        (None, Some((link, row))) => (planner.absent_case(link, *row), planner.matches.absent_clashes.get(id)),
+        (None, Some((link, row))) => (planner.absent_case(*link, *row), planner.matches.absent_clashes.get(id)),
         (None, None) => (Case { id: None, person: None, link: None, cardholder: None, found: None }, None),
     };
     planner.explain(&case, clash, id, &mut work)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lockstep_contract::{AccessLevelId, Entitled, GroupId, LaneStep, Profile, Reduction, Step, Why};
 
-use super::decide::{Case, Cause, Judgement, Planner};
+use super::case::{Case, Cause, Judgement, Planner};
 use crate::{CardholderRef, PersonRef, Rule};
 
 impl<'a> Planner<'a> {
@@ -20,11 +20,11 @@ impl<'a> Planner<'a> {
             match step.clone().into() {
                 Step::Reduce(reduction) => lines.push(self.why_reduce(case, judgement.cause, reduction)),
                 Step::Provision { .. } => lines.push(line(match case.link {
-                    Some(link) => format!("the linked cardholder {} is gone from the PACS", link.cardholder),
+                    Some(link) => format!("the linked cardholder {} is gone from the PACS", link.cardholder()),
                     None => "in the directory, and no cardholder has any of the keys".to_owned(),
                 })),
                 Step::Amend { profile } => lines.extend(why_amend(case.cardholder, &profile)),
-                Step::Reinstate => lines.push(line(match case.link.and_then(|link| link.suspended_by) {
+                Step::Reinstate => lines.push(line(match case.link.and_then(crate::snapshot::LinkRef::suspended_by) {
                     Some(run) => format!("active again in the directory; switched off by Lockstep in run {run}"),
                     None => "active again in the directory".to_owned(),
                 })),

@@ -312,3 +312,105 @@ fn describe(state: &GroupState) -> String {
         GroupState::Unreadable(fault) => format!("unreadable: {}", fault.kind),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_contract::{CorrelationKey, EmptyProof, Entitled, Fault, FaultKind, FieldName, KeyKind, Members};
+
+    use super::*;
+
+    fn person(n: u32) -> Person {
+        let mail = format!("p{n}@x.example");
+        Person {
+            id: PersonId::new(format!("p{n}")).expect("id"),
+            keys: [CorrelationKey::new(KeyKind::Mail, &mail).expect("key")].into_iter().collect(),
+            profile: [(FieldName::known("mail"), mail), (FieldName::known("site"), "North".to_owned())]
+                .into_iter()
+                .collect(),
+            standing: Standing::Ended { since: Some(jiff::Timestamp::UNIX_EPOCH) },
+        }
+    }
+
+    fn members(people: &[u32], gaps: u32) -> Membership {
+        let people = people.iter().map(|n| person(*n).id).collect();
+        Membership::Members(Members::with_gaps(people, gaps).expect("somebody"))
+    }
+
+    fn group(name: &str) -> GroupId {
+        GroupId::new(name).expect("group")
+    }
+
+    #[test]
+    fn a_person_comes_out_as_they_went_in() {
+        let mut builder = DirectoryBuilder::new();
+        let active = Person { standing: Standing::Active, ..person(2) };
+        assert_eq!(
+            [builder.add(&person(1)), builder.add(&active), builder.add(&person(1))],
+            [Added::New, Added::New, Added::Again]
+        );
+        let snapshot = builder.finish();
+        let out: Vec<Person> = snapshot.iter().map(PersonRef::to_person).collect();
+        assert_eq!(out, [person(1), active]);
+        assert_eq!(snapshot.active(), 1);
+    }
+
+    #[test]
+    fn groups_may_come_before_their_people_and_unknown_is_not_no() {
+        let mut builder = DirectoryBuilder::new();
+        let fault = Fault::new(FaultKind::Denied, "corp", "read members", "denied");
+        builder.group(group("late"), &members(&[1, 9], 0));
+        builder.add(&person(1));
+        builder.add(&person(2));
+        builder.group(group("gaps"), &members(&[1], 2));
+        builder.group(group("empty"), &Membership::Empty(EmptyProof::ServerCount));
+        builder.group(group("unproven"), &Membership::Unproven);
+        builder.group(group("dark"), &Membership::Unreadable(fault));
+        let snapshot = builder.finish();
+        let ask = |name: &str| {
+            [1, 2].map(|n| snapshot.entitled(&group(name), snapshot.person(&person(n).id).expect("in the census")))
+        };
+        assert_eq!(ask("late"), [Entitled::Yes, Entitled::No]);
+        assert_eq!(ask("gaps"), [Entitled::Yes, Entitled::Unknown]);
+        assert_eq!(ask("empty"), [Entitled::No, Entitled::No]);
+        for dark in ["unproven", "dark", "never asked"] {
+            assert_eq!(ask(dark), [Entitled::Unknown, Entitled::Unknown], "{dark}");
+        }
+        let late = snapshot.group(&group("late")).expect("it was read");
+        assert_eq!((late.members(), late.outside()), (Some(2), 1));
+        assert_eq!(snapshot.group(&group("dark")).and_then(crate::GroupView::members), None);
+    }
+
+    #[test]
+    fn two_records_with_one_id_are_nobody_known_whichever_came_first() {
+        let other = Person { standing: Standing::Active, keys: CorrelationKeys::new(), ..person(1) };
+        let both = [[person(1), other.clone()], [other, person(1)]].map(|order| {
+            let mut builder = DirectoryBuilder::new();
+            assert_eq!(order.each_ref().map(|person| builder.add(person)), [Added::New, Added::Conflict]);
+            builder.finish()
+        });
+        let held = both[0].person(&person(1).id).expect("held").to_person();
+        assert_eq!((held.standing, held.keys.len(), held.profile.len()), (Standing::Unknown, 1, 0));
+        assert_eq!(both[0].digest(), both[1].digest());
+        assert_eq!(both[0].conflicts(), [person(1).id]);
+    }
+
+    #[test]
+    fn the_digest_is_of_the_content_not_of_the_order() {
+        let build = |order: &[u32], group_first: bool, listed: &[u32]| {
+            let mut builder = DirectoryBuilder::new();
+            if group_first {
+                builder.group(group("b"), &Membership::Unproven);
+            }
+            builder.group(group("a"), &members(listed, 0));
+            for n in order {
+                builder.add(&person(*n));
+            }
+            if !group_first {
+                builder.group(group("b"), &Membership::Unproven);
+            }
+            builder.finish().digest()
+        };
+        assert_eq!(build(&[1, 2, 3], true, &[1, 3]), build(&[3, 1, 2], false, &[3, 1]));
+        assert_ne!(build(&[1, 2, 3], true, &[1, 3]), build(&[1, 2, 3], true, &[1, 2]));
+    }
+}

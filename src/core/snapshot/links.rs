@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use lockstep_contract::{CardholderId, CorrelationKeys, KeyKind, PersonId, RunId};
 
-use super::arena::{Arena, Place, Reader, as_text, put_text};
+use super::arena::{Arena, Place, Reader, as_text, put_number, put_text};
 use super::record::{self, KeyRef, Keys};
 use super::table::{RowTable, hash_of};
+use super::texts::Names;
 use crate::{Link, LinkOrigin};
 
 /// Links by person and by cardholder. Nobody is in two of them.
@@ -15,6 +16,8 @@ pub(crate) struct LinkRows {
     arena: Arena,
     people: RowTable,
     cardholders: RowTable,
+    /// The runs that suspended somebody.
+    runs: Names<RunId>,
     scratch: Vec<u8>,
 }
 
@@ -27,6 +30,7 @@ struct Row {
 /// A link as it lies there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LinkRef<'a> {
+    links: &'a LinkRows,
     person: &'a PersonId,
     reader: Reader<'a>,
 }
@@ -37,7 +41,7 @@ impl LinkRows {
         if self.of_person(&link.person).is_some() || self.of_cardholder(link.cardholder.as_str()).is_some() {
             return false;
         }
-        put(&mut self.scratch, link);
+        put(&mut self.scratch, &mut self.runs, link);
         let at = self.arena.push(&self.scratch);
         if self.rows.len() == self.rows.capacity() {
             // By an eighth, not doubled, as in a snapshot.
@@ -48,7 +52,7 @@ impl LinkRows {
         let Self { rows, arena, people, cardholders, .. } = self;
         people.insert(hash_of(&link.person), row, |row| rows.get(row as usize).map_or(0, |r| hash_of(&r.person)));
         cardholders.insert(hash_of(link.cardholder.as_str()), row, |row| {
-            rows.get(row as usize).map_or(0, |row| hash_of(LinkRef::of(row, arena).cardholder()))
+            rows.get(row as usize).map_or(0, |row| hash_of(as_text(Reader::new(arena.at(row.at)).text())))
         });
         true
     }
@@ -77,14 +81,15 @@ impl LinkRows {
     }
 
     fn get(&self, row: u32) -> Option<LinkRef<'_>> {
-        Some(LinkRef::of(self.rows.get(row as usize)?, &self.arena))
+        let row = self.rows.get(row as usize)?;
+        Some(LinkRef { links: self, person: &row.person, reader: Reader::new(self.arena.at(row.at)) })
     }
 }
 
 // How a link came to be: created by us, or the place of a kind of key in `KeyKind::ALL` and one.
 const PROVISIONED: u8 = 0;
 
-fn put(out: &mut Vec<u8>, link: &Link) {
+fn put(out: &mut Vec<u8>, runs: &mut Names<RunId>, link: &Link) {
     out.clear();
     put_text(out, link.cardholder.as_str());
     out.push(match link.origin {
@@ -92,21 +97,11 @@ fn put(out: &mut Vec<u8>, link: &Link) {
         LinkOrigin::Matched(kind) => KeyKind::ALL.iter().position(|known| *known == kind).map_or(0, |at| at as u8 + 1),
     });
     record::put_time(out, link.since);
-    match link.suspended_by {
-        Some(run) => {
-            out.push(1);
-            out.extend_from_slice(run.uuid().as_bytes());
-        }
-        None => out.push(0),
-    }
+    put_number(out, link.suspended_by.map_or(0, |run| u64::from(runs.number(&run)) + 1));
     record::put_keys(out, &link.keys);
 }
 
 impl<'a> LinkRef<'a> {
-    fn of(row: &'a Row, arena: &'a Arena) -> Self {
-        Self { person: &row.person, reader: Reader::new(arena.at(row.at)) }
-    }
-
     pub(crate) const fn person(self) -> &'a PersonId {
         self.person
     }
@@ -141,8 +136,7 @@ impl<'a> LinkRef<'a> {
         let kind = reader.byte().checked_sub(1).and_then(|at| KeyKind::ALL.get(usize::from(at)));
         let origin = kind.map_or(LinkOrigin::Provisioned, |kind| LinkOrigin::Matched(*kind));
         let since = record::get_time(&mut reader).unwrap_or(Timestamp::UNIX_EPOCH);
-        let by_us = reader.byte() == 1;
-        let run = by_us.then(|| reader.bytes(16).try_into().ok().map(uuid::Uuid::from_bytes).map(RunId::new)).flatten();
+        let run = reader.number().checked_sub(1).and_then(|run| self.links.runs.get(run as u32)).copied();
         (origin, since, run, reader)
     }
 }

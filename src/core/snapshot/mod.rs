@@ -12,6 +12,7 @@
 mod arena;
 mod directory;
 mod directory_builder;
+mod links;
 mod record;
 mod sets;
 mod table;
@@ -24,6 +25,7 @@ pub use directory_builder::{Added, DirectoryBuilder};
 pub use target::{CardholderRef, TargetSnapshot};
 pub use target_builder::TargetBuilder;
 
+pub(crate) use links::{LinkRef, LinkRows};
 pub(crate) use record::KeyRef;
 pub(crate) use table::hash_of;
 pub(crate) use target::State;

@@ -49,6 +49,16 @@ impl RowTable {
         self.used += 1;
     }
 
+    /// A table of exactly these rows, which all differ.
+    pub(super) fn of(rows: u32, hash: impl Fn(u32) -> u64) -> Self {
+        let slots = (rows as usize + rows as usize / 3 + 1).next_power_of_two().max(16);
+        let mut table = Self { slots: vec![FREE; slots], used: rows as usize };
+        for row in 0..rows {
+            table.place(hash(row), row);
+        }
+        table
+    }
+
     fn place(&mut self, hash: u64, row: u32) {
         let Some(mut at) = self.start(hash) else { return };
         loop {

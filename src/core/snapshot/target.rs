@@ -10,12 +10,14 @@ use lockstep_contract::{
 use super::arena::{Arena, Place, Reader, as_text};
 use super::record::{self, Fields, KeyRef, Keys, Vocabulary};
 use super::sets::Sets;
+use super::table::{RowTable, hash_of};
 use super::texts::Names;
 
 /// A complete reading of one PACS.
 #[derive(Debug, Clone, Default)]
 pub struct TargetSnapshot {
     pub(super) rows: Vec<Row>,
+    pub(super) by_id: RowTable,
     pub(super) arena: Arena,
     pub(super) vocabulary: Vocabulary,
     pub(super) sets: Sets,
@@ -70,7 +72,7 @@ impl TargetSnapshot {
 
     /// The cardholder with this id.
     pub fn cardholder(&self, id: &CardholderId) -> Option<CardholderRef<'_>> {
-        self.row(self.row_of(id)?)
+        self.row(self.row_of(id.as_str())?)
     }
 
     /// Everybody, in the order of their ids.
@@ -94,8 +96,8 @@ impl TargetSnapshot {
     }
 
     /// The row of the cardholder with this id.
-    pub(crate) fn row_of(&self, id: &CardholderId) -> Option<u32> {
-        self.rows.binary_search_by(|row| row.id.cmp(id)).ok().map(|row| row as u32)
+    pub(crate) fn row_of(&self, id: &str) -> Option<u32> {
+        self.by_id.find(hash_of(id), |row| self.rows.get(row as usize).is_some_and(|row| row.id.as_str() == id))
     }
 
     /// The number by which [`CardholderRef::level_numbers`] calls a level; `None` when nobody has it.

@@ -64,6 +64,9 @@ impl TargetBuilder {
             snapshot.rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         }
         snapshot.rows.shrink_to_fit();
+        let rows = &snapshot.rows;
+        let hash = |row: u32| rows.get(row as usize).map_or(0, |row| hash_of(row.id.as_str()));
+        snapshot.by_id = RowTable::of(rows.len() as u32, hash);
         snapshot.arena.shrink();
         snapshot.vocabulary.texts.freeze();
         snapshot.sets.freeze();

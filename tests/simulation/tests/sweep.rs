@@ -205,7 +205,7 @@ fn a_crash_at_any_poll_loses_nothing_and_doubles_nothing() {
 fn nor_does_a_crash_while_the_pacs_is_in_trouble() {
     let calm = calm();
     for trouble in troubles() {
-        sweep(trouble, 1, false, 5, &calm);
+        sweep(trouble, 1, false, 11, &calm);
     }
 }
 
@@ -236,6 +236,27 @@ fn a_full_disk_at_any_sync_stops_before_anything_is_sent_unrecorded() {
             return;
         }
     }
+}
+
+#[test]
+fn a_disk_that_says_synced_and_lies_is_noticed() {
+    let calm = calm();
+    let noticed = (20..200).step_by(9).any(|polls| {
+        let lived = std::panic::catch_unwind(|| {
+            let life = bench::run(async {
+                let store = Arc::new(MemoryStore::new());
+                let (bench, watched) = world(store.clone(), 1).await;
+                let lie = || {
+                    store.forget();
+                    store.crash(false);
+                };
+                live(&bench, &watched, None, polls, lie).await
+            });
+            as_without_a_crash(&life, &calm, "a disk that lies");
+        });
+        lived.is_err()
+    });
+    assert!(noticed, "the sweep would not see a journal with a hole in it");
 }
 
 #[test]

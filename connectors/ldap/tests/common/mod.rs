@@ -111,9 +111,16 @@ pub fn ids_in_order<'a>(count: usize, of: impl Fn(usize) -> Option<&'a String>) 
     (0..count).map(id).collect()
 }
 
+/// Says that a test ends here because its server is not installed; a failure where it is demanded.
+#[expect(clippy::print_stderr, reason = "a skip is never silent")]
+pub fn skip() {
+    assert!(!servers_are_demanded(), "the server is not installed");
+    eprintln!("SKIPPED: the server is not installed");
+}
+
 /// True when a missing server is a failure.
 pub fn servers_are_demanded() -> bool {
-    std::env::var_os("LOCKSTEP_REAL_SERVERS").is_some_and(|value| value == "1")
+    std::env::var_os("TESTBED_REAL_SERVERS").is_some_and(|value| value == "1")
 }
 
 /// The server, or the reason why the test ends here: not installed, and not demanded.
@@ -123,8 +130,7 @@ macro_rules! server_or_skip {
         match $start.expect("the server starts") {
             Some(server) => server,
             None => {
-                assert!(!common::servers_are_demanded(), "the server is not installed");
-                eprintln!("SKIPPED: the server is not installed");
+                common::skip();
                 return;
             }
         }

@@ -69,7 +69,7 @@ fn records(seed: &DirectorySeed) -> Ldif {
 
 #[async_trait]
 impl DirectoryBed for Bed {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "ldap against OpenLDAP"
     }
 

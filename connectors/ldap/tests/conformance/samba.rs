@@ -86,7 +86,7 @@ fn changes(seed: &DirectorySeed) -> Result<String, std::fmt::Error> {
 
 #[async_trait]
 impl DirectoryBed for Bed {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "ldap against Samba"
     }
 
