@@ -57,7 +57,7 @@ impl Context {
         let selected = select(&config, &global.targets)?;
         if !loaded.warnings.is_empty() {
             let count = loaded.warnings.len();
-            terminal.say(&format!("{count} warnings about the configuration; see lockstep check"));
+            terminal.say(&format!("The configuration has warnings ({count}): lockstep check"));
         }
         let clock: Clock = Arc::new(Timestamp::now);
         let node = node(clock());
@@ -238,12 +238,29 @@ pub(crate) fn node(start: Timestamp) -> NodeId {
     NodeId(format!("{host}:{}:{}", std::process::id(), start.as_second()))
 }
 
-/// The log-in name of whoever runs this, for the record.
+/// The log-in name of whoever runs this, for the record. The account of the process counts first: a variable can say
+/// anything.
 pub(crate) fn operator() -> Option<String> {
-    ["LOGNAME", "USER", "USERNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok())
-        .filter(|name| !name.is_empty())
+    let named = || ["LOGNAME", "USER", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    account().or_else(|| named().filter(|name| !name.is_empty()))
+}
+
+/// The name of the account of this process, where the system keeps names in a file.
+#[cfg(unix)]
+fn account() -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let uid = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    })
+}
+
+#[cfg(not(unix))]
+const fn account() -> Option<String> {
+    None
 }
 
 /// Runs a future to its end. The runtime is made here and nowhere earlier, so that what needs none starts fast.

@@ -254,3 +254,117 @@ fn outcome(line: &Line, run: RunId, action: &Action) -> Option<Box<Outcome>> {
     let event = if *confirmed { ActionEvent::Verify } else { ActionEvent::Doubt };
     Some(Box::new(Outcome { event, at: line.at, detail: detail.clone(), after: None, links }))
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_contract::{CorrelationKey, Expectation, Profile, Reason, Situation, Status, Steps, Validity};
+    use lockstep_core::{Link, LinkOrigin};
+
+    use super::*;
+
+    fn target() -> TargetId {
+        TargetId::new("hq").expect("id")
+    }
+
+    fn holder(status: Status) -> Cardholder {
+        Cardholder {
+            id: CardholderId::new("h-1").expect("id"),
+            keys: CorrelationKeys::default(),
+            profile: Profile::new(),
+            status,
+            levels: BTreeSet::new(),
+            credentials: Vec::new(),
+            validity: Validity::ALWAYS,
+            site: None,
+            revision: None,
+        }
+    }
+
+    fn lines(confirmed: bool) -> Vec<Line> {
+        let steps = Steps::new(vec![Step::Reduce(Reduction::Suspend)]).expect("a step");
+        let subject = Subject::Existing(holder(Status::Active).id);
+        let nobody = RunId::new(uuid::Uuid::nil());
+        let action = Action {
+            id: ActionId::of(nobody, &target(), &subject, &steps),
+            target: target(),
+            subject,
+            person: None,
+            steps,
+            basis: None,
+            expect: Expectation::default(),
+            because: Reason { situation: Situation::Held, why: Vec::new() },
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        let intent = |before| Event::Intent { action: Box::new(action.clone()), before: Box::new(before) };
+        let events = [
+            Event::Hold { who: "card:…1".into(), reason: "theft".into(), by: "Desk".into(), at },
+            intent(holder(Status::Active)),
+            intent(holder(Status::Other("half off".into()))),
+            Event::Outcome {
+                target: target(),
+                cardholder: holder(Status::Active).id,
+                confirmed,
+                detail: "seen".into(),
+            },
+        ];
+        let line = |event| Line {
+            run: RunId::new(uuid::Uuid::from_u128(7)),
+            nth: 0,
+            keys: [CorrelationKey::new(KeyKind::Card, "26-1").expect("key")].into_iter().collect(),
+            record: None,
+            at,
+            event,
+        };
+        events.into_iter().map(line).collect()
+    }
+
+    fn parts(entries: &[SpoolEntry]) -> (Vec<&Hold>, &Intent, &Outcome) {
+        let holds = entries.iter().filter_map(|entry| match entry {
+            SpoolEntry::Hold { hold, .. } => Some(hold),
+            SpoolEntry::Action { .. } => None,
+        });
+        let action = entries.iter().find_map(|entry| match entry {
+            SpoolEntry::Action { intent, outcome } => Some((intent, outcome.as_ref().expect("an outcome"))),
+            SpoolEntry::Hold { .. } => None,
+        });
+        let (intent, outcome) = action.expect("one action");
+        (holds.collect(), intent, outcome)
+    }
+
+    #[test]
+    fn a_found_person_is_held_by_record_and_identity_and_no_card_number_is_kept() {
+        let mut links = Links::new();
+        let person = PersonId::new("p-1").expect("id");
+        let link = Link {
+            person: person.clone(),
+            cardholder: holder(Status::Active).id,
+            origin: LinkOrigin::Provisioned,
+            since: Timestamp::UNIX_EPOCH,
+            keys: CorrelationKeys::default(),
+            suspended_by: None,
+        };
+        links.insert(link).expect("first");
+        let entries = entries(&lines(true), &BTreeMap::from([(target(), links)]));
+        let (holds, _, _) = parts(&entries);
+        assert!(holds.iter().any(|hold| hold.person.as_ref() == Some(&person)), "on every PACS, by identity");
+        assert!(holds.iter().any(|hold| hold.cardholders == [holder(Status::Active).id]), "and here by record");
+        assert!(holds.iter().all(|hold| hold.keys.is_empty() && hold.by == "Desk"));
+    }
+
+    #[test]
+    fn the_first_before_image_counts_and_the_action_belongs_to_the_command() {
+        let entries = entries(&lines(true), &BTreeMap::new());
+        let (_, intent, outcome) = parts(&entries);
+        assert_eq!(intent.before, Some(holder(Status::Active)), "tried twice, but this is how it was");
+        assert_eq!(intent.action.id, ActionId::of(intent.run, &target(), &intent.action.subject, &intent.action.steps));
+        assert_eq!(outcome.event, ActionEvent::Verify);
+        assert!(matches!(outcome.links.as_slice(), [LinkChange::Suspended { by, .. }] if *by == intent.run));
+    }
+
+    #[test]
+    fn what_was_not_confirmed_stays_open() {
+        let entries = entries(&lines(false), &BTreeMap::new());
+        let (_, _, outcome) = parts(&entries);
+        assert_eq!((outcome.event, outcome.links.len()), (ActionEvent::Doubt, 0));
+    }
+}

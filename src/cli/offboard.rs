@@ -335,7 +335,9 @@ fn text(done: &Offboarded<'_>) -> String {
             }
         }
         if !report.known_anywhere() && !report.targets.is_empty() {
-            lines.push("  ! NOT found on any PACS that answered: nobody was switched off".into());
+            lines.push(
+                "  ! NOT found on any PACS that answered: nobody was switched off; whom this names is held out".into(),
+            );
         }
         lines.extend(report.journal_faults.iter().map(|fault| format!("  ! not on record: {fault}")));
     }

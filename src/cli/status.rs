@@ -1,5 +1,7 @@
 //! `status`: last runs, holds, fuses, what is not settled, and how old the manual fallback is. Reads the state only.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_core::Hold;
@@ -132,12 +134,7 @@ fn text(standing: &Standing, now: Timestamp) -> String {
     lines.extend(runs.lines(0));
     for target in &standing.targets {
         lines.push(target_line(target, now));
-        for hold in &target.holds {
-            let keys: Vec<String> = hold.keys.iter().map(ToString::to_string).collect();
-            let held =
-                format!("held out since {} by {}: {} ({})", minute(hold.since), hold.by, keys.join(", "), hold.reason);
-            lines.push(format!("  ! {}", escape::terminal(&held)));
-        }
+        lines.extend(holds(target).into_iter().map(|held| format!("  ! {}", escape::terminal(&held))));
         if let Some(since) = target.fuse.open_since {
             lines.push(format!("  ! fuse open since {}: {}", minute(since), escape::terminal(&target.fuse.reason)));
             lines.push(format!("    next, after looking: lockstep fuse reset {} --by NAME", target.target));
@@ -153,13 +150,26 @@ fn text(standing: &Standing, now: Timestamp) -> String {
             standing.spooled
         ));
     }
-    let holds: usize = standing.targets.iter().map(|target| target.holds.len()).sum();
+    let holds: BTreeSet<String> = standing.targets.iter().flat_map(holds).collect();
     lines.push(format!(
-        "{} runs listed, {holds} holds, {} not settled.",
+        "{} runs listed, {} holds, {} not settled.",
         standing.runs.len(),
+        holds.len(),
         standing.unsettled.len()
     ));
     lines.join("\n")
+}
+
+/// One line for each person held out. One offboarding may be remembered twice, by identity and by record.
+fn holds(target: &TargetStanding) -> BTreeSet<String> {
+    let line = |hold: &Hold| {
+        let keys: Vec<String> = hold.keys.iter().map(ToString::to_string).collect();
+        let records = hold.cardholders.iter().map(|id| format!("cardholder {id}"));
+        let who = if keys.is_empty() { records.collect::<Vec<_>>().join(", ") } else { keys.join(", ") };
+        let who = if who.is_empty() { hold.person.as_ref().map_or_else(String::new, ToString::to_string) } else { who };
+        format!("held out since {} by {}: {who} ({})", minute(hold.since), hold.by, hold.reason)
+    };
+    target.holds.iter().map(line).collect()
 }
 
 fn target_line(target: &TargetStanding, now: Timestamp) -> String {

@@ -2,6 +2,7 @@
 //! access away comes first, so that a run cut short leaves less access than planned, never more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use futures::StreamExt;
 use futures::future::join_all;
@@ -14,7 +15,7 @@ use crate::fuse::{Breaker, fuse_ceiling};
 use crate::judging::{Drift, drift, only_reduces, subject_text};
 use crate::layers::Layered;
 use crate::lease::leased;
-use crate::sending::Site;
+use crate::sending::{Site, action_report};
 use crate::{
     ActionReport, ApplyOrder, ApplyReport, Epoch, Intent, JournalEntry, LinkChange, Progress, RunError, RunKind,
     RunRecord, StoreError, TargetReport,
@@ -96,7 +97,7 @@ async fn apply_leased(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch)
         targets.insert(target, report);
     }
     for (target, work) in work {
-        targets.insert(target.clone(), unreached(&target, work));
+        targets.insert(target.clone(), unreached(&target, &work));
     }
     for (target, reports) in settled {
         let of_this_run = reports.into_iter().filter(|(run, _)| *run == plan.run()).map(|(_, report)| report);
@@ -166,12 +167,7 @@ async fn settle_all(sites: &BTreeMap<TargetId, Site<'_>>, open: &[JournalEntry])
         for entry in entries {
             let report = match sites.get(target) {
                 Some(site) => site.settle(entry).await?,
-                None => ActionReport {
-                    action: entry.intent.action.id.clone(),
-                    subject: entry.intent.action.subject.clone(),
-                    state: entry.state,
-                    detail: not_there(target),
-                },
+                None => action_report(&entry.intent.action, entry.state, not_there(target)),
             };
             reports.push((entry.intent.run, report));
         }
@@ -184,14 +180,10 @@ fn not_there(target: &TargetId) -> String {
     format!("target {target} is not configured, or could not be opened; nothing was sent to it")
 }
 
-fn unreached(target: &TargetId, work: Work) -> TargetReport {
-    let actions = work.revoke.into_iter().chain(work.stage).map(|action| ActionReport {
-        action: action.id,
-        subject: action.subject,
-        state: ActionState::Pending,
-        detail: not_there(target),
-    });
-    TargetReport { actions: actions.collect(), stopped: Some(not_there(target)) }
+fn unreached(target: &TargetId, work: &Work) -> TargetReport {
+    let all = work.revoke.iter().chain(&work.stage);
+    let actions = all.map(|action| action_report(action, ActionState::Pending, not_there(target))).collect();
+    TargetReport { actions, stopped: Some(not_there(target)) }
 }
 
 fn why_stopped(site: &Site<'_>) -> Option<String> {
@@ -249,7 +241,11 @@ async fn apply_to(
     fresh: Option<&Fresh>,
 ) -> Result<(TargetId, TargetReport), StoreError> {
     let total = work.len();
-    let at_once = site.target.info().capabilities.in_flight_max.get() as usize;
+    // Twice as many actions as requests: while half of them wait for our disk, the others keep the PACS busy.
+    let at_once = match site.target.info().capabilities.in_flight_max.get() as usize {
+        1 => 1,
+        requests => requests.saturating_mul(2),
+    };
     let mut reports = Vec::with_capacity(total as usize);
     for (lane, actions) in [(LaneKind::Revoke, work.revoke), (LaneKind::Stage, work.stage)] {
         let first = reports.len();
@@ -275,9 +271,9 @@ async fn one(
     action: Action,
     fresh: Option<&Fresh>,
 ) -> Result<ActionReport, StoreError> {
-    let withdrawn = |detail: &str| Ok(site.report(&action, ActionState::Withdrawn, detail));
+    let withdrawn = |detail: &str| Ok(action_report(&action, ActionState::Withdrawn, detail));
     if let Some(why) = site.stopped() {
-        return Ok(site.report(&action, ActionState::Pending, why));
+        return Ok(action_report(&action, ActionState::Pending, why));
     }
     if site.is_open(&action.subject) {
         return withdrawn("an earlier action on this record is not settled yet");
@@ -293,7 +289,7 @@ async fn one(
         Err(fault) => {
             let detail = format!("not sent, since the record could not be read first: {fault}");
             site.failed(Some(fault.kind), &format!("{}: {fault}", subject_text(&action.subject)));
-            return Ok(site.report(&action, ActionState::Pending, detail));
+            return Ok(action_report(&action, ActionState::Pending, detail));
         }
     };
     if !only_reduces(&action) && site.hold_on(&action, before.as_ref()) {
@@ -383,13 +379,13 @@ async fn finish(
         (ActionState::Uncertain, "uncertain"),
         (ActionState::Pending, "not sent"),
     ] {
-        match report.count(state) {
-            0 => {}
-            count => summary.push_str(&format!(", {count} {word}")),
+        let count = report.count(state);
+        if count > 0 {
+            let _ = write!(summary, ", {count} {word}"); // writing to a String cannot fail
         }
     }
     if waiting > 0 {
-        summary.push_str(&format!(", {waiting} wait for approval"));
+        let _ = write!(summary, ", {waiting} wait for approval");
     }
     order.store.advance(epoch, plan.run(), event, &summary, (order.clock)()).await?;
     Ok(())

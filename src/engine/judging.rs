@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use lockstep_contract::{
-    AccessLevelId, Action, Cardholder, Credential, CredentialId, CredentialStatus, Expectation, ImageDigest,
-    InactiveStatus, Reduction, Status, Step, Steps, Subject, Validity,
+    AccessLevelId, Action, Cardholder, CorrelationKeys, Credential, CredentialId, CredentialStatus, Expectation,
+    ImageDigest, InactiveStatus, KeyKind, Reduction, Status, Step, Steps, Subject, Validity,
 };
 use lockstep_core::{Link, LinkOrigin, Links};
 
@@ -188,7 +188,7 @@ pub(crate) fn untouched_by_others(action: &Action, before: &Cardholder, now: &Ca
 }
 
 /// What a verified action means for who is who.
-pub(crate) fn link_changes(intent: &Intent, after: &Cardholder, now: Timestamp) -> Vec<LinkChange> {
+pub(crate) fn link_changes(intent: &Intent, after: &Cardholder, links: &Links, now: Timestamp) -> Vec<LinkChange> {
     let mut changes = Vec::new();
     for step in &intent.action.steps {
         match step {
@@ -207,6 +207,7 @@ pub(crate) fn link_changes(intent: &Intent, after: &Cardholder, now: Timestamp) 
             // Only a suspension that was really ours may we lift one day (I8).
             Step::Reduce(Reduction::Suspend) => {
                 if intent.before.as_ref().is_some_and(|before| before.status == Status::Active) {
+                    changes.extend(first_link(intent, after, links, now));
                     changes.push(LinkChange::Suspended { cardholder: after.id.clone(), by: intent.run });
                 }
             }
@@ -219,6 +220,21 @@ pub(crate) fn link_changes(intent: &Intent, after: &Cardholder, now: Timestamp) 
         }
     }
     changes
+}
+
+/// Somebody who had left before the first run was matched by key, and a person said yes to the suspension. Only now is
+/// that match remembered (a suspension that is turned down must leave none behind), so that the same person, once back,
+/// is known as somebody whom we switched off.
+fn first_link(intent: &Intent, after: &Cardholder, links: &Links, now: Timestamp) -> Option<LinkChange> {
+    let person = intent.action.person.clone()?;
+    if links.of_person(&person).is_some() || links.of_cardholder(&after.id).is_some() {
+        return None;
+    }
+    // A card is held by a record, not by a person: it may be handed on.
+    let keys: CorrelationKeys = after.keys.iter().filter(|key| key.kind() != KeyKind::Card).cloned().collect();
+    let origin = LinkOrigin::Matched(keys.iter().next()?.kind());
+    let cardholder = after.id.clone();
+    Some(LinkChange::Add(Link { person, cardholder, origin, since: now, keys, suspended_by: None }))
 }
 
 /// Whose record, for messages.

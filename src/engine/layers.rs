@@ -1,5 +1,5 @@
-//! What every call to a system gets, added once and outside the connectors: a trace, the quota, a deadline, and for
-//! reads another try when waiting may help.
+//! What every call to a system gets, added once and outside the connectors: a trace, the quota, a place among those in
+//! flight, a deadline, and for reads another try when waiting may help.
 //!
 //! No layer ever tries `apply` again: only the journal may decide that.
 
@@ -19,6 +19,7 @@ use lockstep_contract::{
     Action, ApplyFault, Cardholder, CardholderId, Catalog, CorrelationKey, Cursor, Cx, Fault, FaultKind, Health, Page,
     Receipt, Target, TargetInfo, TargetReader,
 };
+use tokio::sync::Semaphore;
 
 /// A read is tried this many times more, at most.
 const RETRIES_MAX: usize = 4;
@@ -86,21 +87,41 @@ pub(crate) fn too_late(system: &str, operation: &str, budget: Duration) -> Fault
     Fault::new(FaultKind::Unreachable, system, operation, message)
 }
 
+/// The way to one system.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    system: &'a str,
+    throttle: Option<&'a Throttle>,
+    in_flight: Option<&'a Semaphore>,
+}
+
+impl<'a> Way<'a> {
+    /// The way to a system that bounds nothing.
+    pub(crate) const fn to(system: &'a str) -> Self {
+        Self { system, throttle: None, in_flight: None }
+    }
+}
+
 /// A read with everything that a read gets.
 pub(crate) async fn read<'a, T>(
     cx: &Cx,
-    throttle: Option<&Throttle>,
-    system: &str,
+    way: Way<'_>,
     operation: &str,
     call: impl Fn() -> Call<'a, T> + Send + Sync,
 ) -> Result<T, Fault> {
+    let system = way.system;
     let mut waits = waits();
     loop {
         cx.check(system, operation)?;
-        if let Some(throttle) = throttle {
+        if let Some(throttle) = way.throttle {
             throttle.wait().await;
         }
+        let permit = match way.in_flight {
+            Some(in_flight) => in_flight.acquire().await.ok(),
+            None => None,
+        };
         let answer = tokio::time::timeout(cx.budget, call()).await;
+        drop(permit);
         let fault = match answer.unwrap_or_else(|_| Err(too_late(system, operation, cx.budget))) {
             Ok(value) => {
                 tracing::trace!(system, operation, "answered");
@@ -116,10 +137,13 @@ pub(crate) async fn read<'a, T>(
     }
 }
 
-/// A target, or a reader of one, with trace, quota, deadline, and another try of reads.
+/// A target, or a reader of one, with trace, quota, places in flight, deadline, and another try of reads.
 pub struct Layered<R> {
     inner: R,
     throttle: Option<Throttle>,
+    /// One permit for each request that may be in flight. Held for the request only, so that a caller who waits for its
+    /// own disk does not keep the PACS idle.
+    in_flight: Semaphore,
 }
 
 impl<R> Layered<R>
@@ -127,10 +151,12 @@ where
     R: Deref + Send + Sync,
     R::Target: TargetReader,
 {
-    /// Wraps a target in the order trace, quota, deadline; the quota is the target's own.
+    /// Wraps a target in the order trace, quota, place in flight, deadline; quota and places are the target's own.
     pub fn new(inner: R) -> Self {
-        let throttle = inner.info().capabilities.requests_per_minute.map(Throttle::per_minute);
-        Self { inner, throttle }
+        let can = &inner.info().capabilities;
+        let throttle = can.requests_per_minute.map(Throttle::per_minute);
+        let in_flight = Semaphore::new(can.in_flight_max.get() as usize);
+        Self { inner, throttle, in_flight }
     }
 
     async fn reading<'a, T>(
@@ -139,7 +165,9 @@ where
         operation: &str,
         call: impl Fn() -> Call<'a, T> + Send + Sync,
     ) -> Result<T, Fault> {
-        read(cx, self.throttle.as_ref(), self.inner.info().id.as_str(), operation, call).await
+        let system = self.inner.info().id.as_str();
+        let way = Way { system, throttle: self.throttle.as_ref(), in_flight: Some(&self.in_flight) };
+        read(cx, way, operation, call).await
     }
 }
 
@@ -187,8 +215,13 @@ where
         if let Some(throttle) = &self.throttle {
             throttle.wait().await;
         }
+        let permit = self.in_flight.acquire().await;
         let answer = tokio::time::timeout(cx.budget, self.inner.apply(cx, action)).await;
-        let answer = answer.unwrap_or_else(|_| Err(ApplyFault::Uncertain(too_late(system, operation, cx.budget))));
+        drop(permit);
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(_) => Err(ApplyFault::Uncertain(too_late(system, operation, cx.budget))),
+        };
         match &answer {
             Ok(_) => tracing::debug!(system, action = %action.id, "accepted"),
             Err(fault) => tracing::warn!(system, action = %action.id, %fault, "not accepted"),

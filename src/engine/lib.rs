@@ -15,6 +15,7 @@ mod order;
 mod planning;
 mod reading;
 mod sending;
+mod settling;
 mod store;
 
 pub use applying::{apply, settle};

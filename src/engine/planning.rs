@@ -13,6 +13,7 @@ use lockstep_core::{
     TargetSnapshot, absentees, guard,
 };
 
+use crate::layers::Way;
 use crate::lease::leased;
 use crate::{Epoch, Observation, PlanOrder, RunError, RunKind, RunRecord, StoreError, TargetOrder, layers, reading};
 
@@ -98,7 +99,9 @@ async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> R
 
     let (mut guarded, mut unreadable) = (Vec::new(), Vec::new());
     for target in &order.targets {
-        stop_if_asked(order)?;
+        if order.cancel.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
         let id = target.reader.info().id.clone();
         match read.take() {
             Some(Ok(cardholders)) => {
@@ -112,17 +115,15 @@ async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> R
         }
         read = reads.next().await;
     }
-    stop_if_asked(order)?;
+    if order.cancel.is_cancelled() {
+        return Err(RunError::Cancelled);
+    }
     if guarded.is_empty()
         && let Some((target, fault)) = unreadable.first().cloned()
     {
         return Err(RunError::Unreadable { system: target.to_string(), fault });
     }
     Ok(Planned { document: PlanDocument::build(header(order, now), guarded), unreadable })
-}
-
-fn stop_if_asked(order: &PlanOrder<'_>) -> Result<(), RunError> {
-    if order.cancel.is_cancelled() { Err(RunError::Cancelled) } else { Ok(()) }
 }
 
 /// Linked people who are not in the reading. Links are read again when their target is planned: held for all targets
@@ -160,7 +161,7 @@ fn mark_names(order: &PlanOrder<'_>, mark: &ServerMark) -> Vec<String> {
 
 async fn server_mark(order: &PlanOrder<'_>, cx: &Cx, now: Timestamp) -> Result<Option<ServerMark>, RunError> {
     let info = order.directory.info();
-    let health = layers::read(cx, None, info.id.as_str(), "ask which server this is", || order.directory.probe(cx));
+    let health = layers::read(cx, Way::to(info.id.as_str()), "ask which server this is", || order.directory.probe(cx));
     let Some(mark) = health.await.map_err(|fault| unreadable_directory(order, fault))?.server else {
         return Ok(None);
     };

@@ -12,7 +12,7 @@ use lockstep_contract::{
 };
 use lockstep_core::{DirectoryBuilder, DirectorySnapshot, Looked, TargetBuilder, TargetSnapshot};
 
-use crate::layers::{self, Layered};
+use crate::layers::{self, Layered, Way};
 use crate::{Observer, Progress};
 
 /// More pages than this are no list but a loop.
@@ -96,7 +96,9 @@ pub(crate) async fn directory(
     let census = pages
         .each(
             |at| {
-                Box::pin(layers::read(cx, None, system, "read people", move || directory.people(cx, scope, at.clone())))
+                Box::pin(layers::read(cx, Way::to(system), "read people", move || {
+                    directory.people(cx, scope, at.clone())
+                }))
             },
             |person, count| {
                 builder.add(&person);
@@ -211,7 +213,8 @@ pub(crate) async fn look_up(
     }
     let mut answers = futures::stream::iter(near)
         .map(|(_, person)| async move {
-            let answer = layers::read(cx, None, system, "look up an absent person", || directory.lookup(cx, &person));
+            let answer =
+                layers::read(cx, Way::to(system), "look up an absent person", || directory.lookup(cx, &person));
             let answer = answer.await;
             (person, answer)
         })

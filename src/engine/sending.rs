@@ -14,9 +14,9 @@ use lockstep_contract::{
 use lockstep_core::{ActionEvent, ActionState, Holds, Links, Verdict, verify};
 
 use crate::fuse::{Admission, Breaker};
-use crate::judging::{link_changes, only_reduces, reduces, subject_text, untouched_by_others};
+use crate::judging::{link_changes, reduces, subject_text, untouched_by_others};
 use crate::layers::{self, Layered};
-use crate::{ActionReport, ApplyOrder, Epoch, Intent, JournalEntry, Outcome, StoreError};
+use crate::{ActionReport, ApplyOrder, Epoch, Intent, Outcome, StoreError};
 
 /// An action is sent so many times at most (F11).
 pub(crate) const SENDS_MAX: u32 = 3;
@@ -57,6 +57,11 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What became of one action, for the report.
+pub(crate) fn action_report(action: &Action, state: ActionState, detail: impl Into<String>) -> ActionReport {
+    ActionReport { action: action.id.clone(), subject: action.subject.clone(), state, detail: detail.into() }
+}
+
 /// What a look at a record showed.
 enum Seen {
     Nothing,
@@ -66,7 +71,7 @@ enum Seen {
 }
 
 /// What a look at a record means for an action.
-enum Judged {
+pub(crate) enum Judged {
     /// It is done.
     Done(Box<Cardholder>),
     /// Nothing happened, or part of it and nothing else.
@@ -102,8 +107,10 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// The context of one call. It is not cancelled with the run: an action that began is brought to its end, read-back
+    /// and all, and [`stopped`](Self::stopped) is asked before the next one.
     pub(crate) fn cx(&self, run: RunId) -> Cx {
-        Cx { run: Some(run), budget: self.order.call_budget, cancel: self.order.cancel.clone() }
+        Cx { run: Some(run), ..Cx::new(self.order.call_budget) }
     }
 
     /// Why nothing more is sent to this target.
@@ -130,7 +137,7 @@ impl<'a> Site<'a> {
         locked(&self.ours).entry(after.id.clone()).or_default().push(after.digest());
     }
 
-    fn went_well(&self) {
+    pub(crate) fn went_well(&self) {
         locked(&self.health).in_a_row = 0;
     }
 
@@ -150,10 +157,6 @@ impl<'a> Site<'a> {
         }
     }
 
-    pub(crate) fn report(&self, action: &Action, state: ActionState, detail: impl Into<String>) -> ActionReport {
-        ActionReport { action: action.id.clone(), subject: action.subject.clone(), state, detail: detail.into() }
-    }
-
     /// Asks the fuse, when the action reduces anything. A reason means no.
     pub(crate) async fn ask_fuse(&self, action: &Action) -> Result<Option<String>, StoreError> {
         if !reduces(action) {
@@ -171,7 +174,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    async fn record(
+    pub(crate) async fn record(
         &self,
         intent: &Intent,
         event: ActionEvent,
@@ -180,7 +183,7 @@ impl<'a> Site<'a> {
     ) -> Result<ActionReport, StoreError> {
         let at = (self.order.clock)();
         let links = match (event, &after) {
-            (ActionEvent::Verify, Some(after)) => link_changes(intent, after, at),
+            (ActionEvent::Verify, Some(after)) => link_changes(intent, after, &self.links, at),
             _ => Vec::new(),
         };
         if let (ActionEvent::Verify, Some(after)) = (event, &after) {
@@ -193,7 +196,7 @@ impl<'a> Site<'a> {
         } else {
             self.leave_open(&intent.action.subject);
         }
-        Ok(self.report(&intent.action, state, detail))
+        Ok(action_report(&intent.action, state, detail))
     }
 
     /// Reads a record, or finds the one that was to be created.
@@ -214,7 +217,7 @@ impl<'a> Site<'a> {
         }
     }
 
-    async fn judge(&self, intent: &Intent, created: Option<&CardholderId>) -> Judged {
+    pub(crate) async fn judge(&self, intent: &Intent, created: Option<&CardholderId>) -> Judged {
         let action = &intent.action;
         let now = match self.look(intent, created).await {
             Seen::Unreadable(fault) => return Judged::Unknown(fault),
@@ -264,14 +267,12 @@ impl<'a> Site<'a> {
                 return Ok(report);
             }
             let again = fault.kind.is_transient() && sent < SENDS_MAX && self.stopped().is_none();
-            match waits.next().filter(|_| again) {
-                Some(own) => tokio::time::sleep(layers::wait_after(&fault, own)).await,
-                None => {
-                    let detail = format!("{fault} (sent {sent} times, no effect)");
-                    self.failed(Some(fault.kind), &detail);
-                    return self.record(&intent, ActionEvent::Refuse, &detail, None).await;
-                }
-            }
+            let Some(own) = waits.next().filter(|_| again) else {
+                let detail = format!("{fault} (sent {sent} times, no effect)");
+                self.failed(Some(fault.kind), &detail);
+                return self.record(&intent, ActionEvent::Refuse, &detail, None).await;
+            };
+            tokio::time::sleep(layers::wait_after(&fault, own)).await;
         }
     }
 
@@ -295,12 +296,12 @@ impl<'a> Site<'a> {
             Judged::Unknown(second) => {
                 let detail = format!("{fault}; and the record cannot be read: {second}");
                 self.failed(Some(second.kind), &detail);
-                Ok(Some(self.report(&intent.action, ActionState::Uncertain, detail)))
+                Ok(Some(action_report(&intent.action, ActionState::Uncertain, detail)))
             }
         }
     }
 
-    async fn diverged(
+    pub(crate) async fn diverged(
         &self,
         intent: &Intent,
         text: &str,
@@ -340,66 +341,6 @@ impl<'a> Site<'a> {
                 self.record(intent, ActionEvent::Doubt, &detail, None).await
             }
         }
-    }
-
-    /// Settles an action that a crash, or a system that was away, left open.
-    pub(crate) async fn settle(&self, entry: &JournalEntry) -> Result<ActionReport, StoreError> {
-        let intent = &entry.intent;
-        self.leave_open(&intent.action.subject);
-        if let Some(why) = self.stopped() {
-            return Ok(self.report(&intent.action, entry.state, why));
-        }
-        match self.judge(intent, None).await {
-            Judged::Done(after) => {
-                self.went_well();
-                self.record(intent, ActionEvent::Verify, "read back as expected after an interruption", Some(*after))
-                    .await
-            }
-            Judged::Otherwise(text, now) => self.diverged(intent, &text, now).await,
-            Judged::Unknown(fault) => {
-                let detail = format!("still open: {fault}");
-                self.failed(Some(fault.kind), &detail);
-                self.record(intent, ActionEvent::Doubt, &detail, None).await
-            }
-            Judged::NotYet(text) if entry.state == ActionState::Acknowledged => {
-                self.diverged(intent, &format!("accepted, but without effect: {text}"), None).await
-            }
-            Judged::NotYet(_) => {
-                let refusal = match self.why_not_again(entry) {
-                    Some(why) => Some(why),
-                    None => self.ask_fuse(&intent.action).await?,
-                };
-                match refusal {
-                    Some(why) => {
-                        let detail = format!("interrupted without effect, and not sent again: {why}");
-                        self.record(intent, ActionEvent::Refuse, &detail, None).await
-                    }
-                    None => self.drive(intent.clone(), entry.sent).await,
-                }
-            }
-        }
-    }
-
-    /// Why an interrupted action that had no effect is not sent again.
-    fn why_not_again(&self, entry: &JournalEntry) -> Option<String> {
-        let (intent, action) = (&entry.intent, &entry.intent.action);
-        let held = self.hold_on(action, intent.before.as_ref());
-        if only_reduces(action) && held {
-            // An offboarding goes on until it is done.
-            return None;
-        }
-        if entry.sent >= SENDS_MAX {
-            return Some(format!("it was sent {} times", entry.sent));
-        }
-        if held {
-            return Some("the person is held out by name".to_owned());
-        }
-        let hours = self.order.limits.get(&self.id).map_or(24, |limits| limits.plan_age_hours);
-        let age = (self.order.clock)().duration_since(intent.at);
-        if age.as_hours() >= i64::from(hours) {
-            return Some(format!("it was meant {} hours ago; plan again", age.as_hours()));
-        }
-        None
     }
 
     /// True when the human of this action is held out by a named offboarding.

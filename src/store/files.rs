@@ -43,7 +43,7 @@ fn owner_only(_: &mut OpenOptions) {}
 fn narrow(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let permissions = file.metadata()?.permissions();
-    if permissions.mode() & 0o077 == 0 {
+    if permissions.mode().trailing_zeros() >= 6 {
         return Ok(());
     }
     file.set_permissions(std::fs::Permissions::from_mode(0o600))

@@ -140,7 +140,7 @@ pub(crate) fn record(
     for change in &outcome.links {
         match change_link(tables, &target, change) {
             // What was done is done, and must be recorded as done whoever else claims the record.
-            Err(StoreError::Illegal(why)) => entry.detail.push_str(&format!("; {why}")),
+            Err(StoreError::Illegal(why)) => entry.detail.extend(["; ", &why]),
             other => other?,
         }
     }
@@ -302,7 +302,7 @@ fn absorb_action(tables: &mut impl Tables, intent: &Intent, outcome: Option<&Out
         entry.after.clone_from(&outcome.after);
         for change in &outcome.links {
             match change_link(tables, &intent.action.target, change) {
-                Err(StoreError::Illegal(why)) => entry.detail.push_str(&format!("; {why}")),
+                Err(StoreError::Illegal(why)) => entry.detail.extend(["; ", &why]),
                 other => other?,
             }
         }

@@ -52,7 +52,7 @@ impl SqliteStore {
     /// As [`open`](Self::open).
     pub fn open_inline(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let db = open(path.as_ref())?;
-        Ok(Self { writer: Writer::Inline(Mutex::new(db)), path: path.as_ref().to_owned() })
+        Ok(Self { writer: Writer::Inline(Box::new(Mutex::new(db))), path: path.as_ref().to_owned() })
     }
 
     /// Where the file is.

@@ -29,7 +29,7 @@ pub(crate) enum Writer {
     /// On a thread of its own.
     Thread { jobs: Option<Sender<Job>>, thread: Option<JoinHandle<()>> },
     /// By the caller, at once. For simulations, in which nothing may depend on another thread's speed.
-    Inline(Mutex<Db>),
+    Inline(Box<Mutex<Db>>),
 }
 
 impl Writer {

@@ -163,7 +163,7 @@ impl Setting<'_> {
         let mut directory = DirectoryWorld::default();
         for n in 0..people {
             let mut person = world::person(n);
-            person.profile.set(FieldName::known(field::DEPARTMENT), &format!("Round {round}"));
+            person.profile.set(FieldName::known(field::DEPARTMENT), format!("Round {round}"));
             directory.insert(person);
         }
         let directory = SimDirectory::new(DirectoryId::new("bench").map_err(text)?, directory);

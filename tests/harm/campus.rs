@@ -24,7 +24,6 @@ pub(crate) struct Campus {
 pub(crate) struct Wish {
     pub(crate) people: usize,
     pub(crate) page_size: usize,
-    pub(crate) filter: String,
     pub(crate) canary: bool,
     /// Only this group is mapped.
     pub(crate) only: Option<&'static str>,
@@ -33,14 +32,7 @@ pub(crate) struct Wish {
 
 impl Default for Wish {
     fn default() -> Self {
-        Self {
-            people: PEOPLE,
-            page_size: 10,
-            filter: FILTER.to_owned(),
-            canary: true,
-            only: None,
-            password_policy: false,
-        }
+        Self { people: PEOPLE, page_size: 10, canary: true, only: None, password_policy: false }
     }
 }
 
@@ -107,12 +99,11 @@ fn config(server: &Slapd, wish: &Wish) -> String {
         "approval = \"standing\"\n\n\
          [[directory]]\nid = \"corp\"\nkind = \"ldap\"\nurl = \"{}\"\nca_file = \"{}\"\npage_size = {}\n{canary}\
          bind = {{ user = \"{SERVICE}\", password = \"env:TEST_PASSWORD\" }}\n\
-         people = {{ base = \"ou=people,{BASE}\", filter = \"{}\" }}\n\
+         people = {{ base = \"ou=people,{BASE}\", filter = \"{FILTER}\" }}\n\
          groups = {{ base = \"ou=groups,{BASE}\" }}\n\n\
          [[target]]\nid = \"hq\"\nkind = \"sim\"\nfile = \"pacs.json\"\npage_size = 1000\nmapping = \"mapping.toml\"\n",
         server.ldaps_url(),
         server.ca_file().display(),
         wish.page_size,
-        wish.filter,
     )
 }

@@ -217,7 +217,7 @@ impl Bench {
     /// What happened, for the message of a failure.
     pub fn note(&self, what: impl Into<String>) {
         let what = what.into();
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(what.into());
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }
 
     /// Everything noted so far.
@@ -315,7 +315,7 @@ impl Bench {
         approve(document, &approvals, &conditions)
     }
 
-    fn order<'a>(&'a self) -> ApplyOrder<'a> {
+    fn order(&self) -> ApplyOrder<'_> {
         ApplyOrder {
             targets: BTreeMap::from([(hq(), self.target.clone())]),
             limits: BTreeMap::from([(hq(), self.limits.clone())]),

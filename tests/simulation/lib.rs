@@ -12,3 +12,4 @@ pub mod oracle;
 pub mod planted;
 pub mod swarm;
 pub mod watched;
+mod weather;

@@ -1,27 +1,27 @@
 //! The swarm: from one seed a world, a workload, faults and crashes; the engine works on it tick after tick, and the
 //! oracle looks at every write.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use lockstep_contract::{CardholderId, Directory, PersonId, RunId, Standing, Status};
+use lockstep_contract::{CardholderId, RunId, Standing, Status};
 use lockstep_core::{Hold, Mover, PlanDocument};
 use lockstep_engine::{NodeId, SpoolEntry, Store};
-use lockstep_sim::{Faults, GroupView, Mishap, Operation, Sim, SimDirectory};
+use lockstep_sim::{GroupView, Operation};
 use lockstep_store::MemoryStore;
 
-use crate::bench::{self, Bench, cardholder, group, hq, key, level, person, person_id, policy, rule};
+use crate::bench::{self, Bench, group, hq, key, level, person, person_id, policy, rule};
 use crate::crash::Crash;
 use crate::dice::Dice;
 use crate::oracle::{Grant, Oracle, Truth};
 use crate::planted::Bug;
 use crate::watched::Watched;
+use crate::weather::{Meddler, fill, mishap};
 
-const LEVELS: [&str; 5] = ["Door", "Lab", "Vault", "Other", "Manual"];
-const GROUPS: [&str; 5] = ["All", "Lab", "Night", "Vault", "Barred"];
+/// The levels of the PACS; rules name the first three.
+pub(crate) const LEVELS: [&str; 5] = ["Door", "Lab", "Vault", "Other", "Manual"];
+/// The groups of the directory.
+pub(crate) const GROUPS: [&str; 5] = ["All", "Lab", "Night", "Vault", "Barred"];
 /// So often the engine may plan and apply until everything is as it should be, once nothing goes wrong any more.
 const ROUNDS_MAX: u32 = 8;
 
@@ -53,6 +53,9 @@ pub fn live(seed: u64, bug: Option<Bug>) -> Result<Story, String> {
     })
 }
 
+/// A level with the groups that give it: any of these, all of those, none of them.
+type Wanted = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
 struct Swarm {
     dice: Dice,
     bench: Bench,
@@ -75,7 +78,7 @@ impl Swarm {
         let people = 4 + dice.below(7);
         fill(&mut dice, &sim, &directory, people);
         let mover = if dice.percent(50) { Mover::WithGrant } else { Mover::RevokeFirst };
-        let rules: [(&str, &[&str], &[&str], &[&str]); 3] = [
+        let rules: [Wanted; 3] = [
             ("Door", &["All", "Night"], &[], &[]),
             ("Lab", &["Lab", "Night"], &[], &["Barred"]),
             ("Vault", &["Vault"], &["Lab"], &[]),
@@ -261,7 +264,7 @@ impl Swarm {
         self.truths.insert(run, self.truth());
         let polls = if self.dice.percent(40) { self.dice.below(120) } else { POLLS_MAX };
         let outcome = {
-            let meddler = Meddler::new(self.dice.roll(), &self.bench.sim);
+            let mut meddler = Meddler::new(self.dice.roll(), &self.bench.sim);
             Crash::after(polls, round(&self.bench, run), move || meddler.between()).await
         };
         match outcome {
@@ -351,97 +354,3 @@ async fn round(bench: &Bench, run: RunId) -> Result<PlanDocument, String> {
     }
     Ok(document)
 }
-
-/// Edits the PACS while the engine works on it. It switches nobody off or on: whose suspension that is could not be told
-/// from outside when two do it in one moment.
-#[derive(Clone)]
-struct Meddler {
-    dice: Rc<RefCell<Dice>>,
-    sim: Sim,
-}
-
-impl Meddler {
-    fn new(seed: u64, sim: &Sim) -> Self {
-        Self { dice: Rc::new(RefCell::new(Dice::new(seed))), sim: sim.clone() }
-    }
-
-    fn between(&self) {
-        let mut dice = self.dice.borrow_mut();
-        if !dice.percent(2) {
-            return;
-        }
-        let mut pacs = self.sim.world();
-        let ids: Vec<CardholderId> = pacs.cardholders.keys().cloned().collect();
-        let Some(mut record) = dice.pick(&ids).and_then(|id| pacs.cardholders.get(id)).cloned() else { return };
-        let name = LEVELS[dice.below(LEVELS.len() as u64) as usize];
-        if dice.percent(50) {
-            record.levels.remove(&level(name));
-        } else {
-            record.levels.insert(level(name));
-        }
-        pacs.insert(record);
-    }
-}
-
-fn mishap(dice: &mut Dice, bench: &Bench, faults: &Faults, operations: &[Operation]) {
-    let of = [
-        Mishap::Down,
-        Mishap::LostRequest,
-        Mishap::LostAnswer,
-        Mishap::Hang,
-        Mishap::HangAfterEffect,
-        Mishap::Throttle(Duration::from_secs(2)),
-        Mishap::Deny,
-        Mishap::Unauthenticated,
-        Mishap::Refuse,
-        Mishap::CutList,
-        Mishap::ShortList,
-        Mishap::LyingTotal,
-        Mishap::EmptyList,
-        Mishap::RepeatedPage,
-        Mishap::IgnoredFilter,
-        Mishap::Slow(7),
-    ];
-    let (Some(operation), Some(mishap)) = (dice.pick(operations), dice.pick(&of)) else { return };
-    if dice.percent(15) {
-        bench.note(format!("  every {} goes wrong: {mishap:?}", operation.as_str()));
-        faults.always(*operation, *mishap);
-    } else {
-        let nth = 1 + dice.below(4) as u32;
-        bench.note(format!("  {} number {nth} goes wrong: {mishap:?}", operation.as_str()));
-        faults.on(*operation, nth, *mishap);
-    }
-}
-
-/// The world as it is on the first day: most people have a record, some records are nobody's.
-fn fill(dice: &mut Dice, sim: &Sim, directory: &SimDirectory, people: u64) {
-    let mut world = directory.world();
-    for name in GROUPS {
-        world.group(&group(name));
-    }
-    world.group(&group("All")).groups.insert(group("Night"));
-    for n in 1..=people {
-        let standing = if dice.percent(15) { Standing::Ended { since: None } } else { Standing::Active };
-        world.insert(person(n, "Works", standing));
-        for name in GROUPS {
-            let chance = if name == "All" { 85 } else { 25 };
-            if dice.percent(chance) {
-                let id: PersonId = person_id(n);
-                world.group(&group(name)).people.insert(id);
-            }
-        }
-    }
-    let mut pacs = sim.world();
-    for n in 1..=people + 2 {
-        if dice.percent(70) {
-            let levels: Vec<&str> = LEVELS.into_iter().filter(|_| dice.percent(40)).collect();
-            let status = if dice.percent(10) { Status::Suspended } else { Status::Active };
-            // The last two are people whom the directory does not know.
-            let owner = if n > people { 1_000 + n } else { n };
-            pacs.insert(cardholder(n, owner, &levels, status));
-        }
-    }
-}
-
-/// Directories are shared behind this.
-pub type SharedDirectory = Arc<dyn Directory>;

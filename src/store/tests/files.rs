@@ -108,6 +108,42 @@ async fn flipped_bits_in_what_was_written_are_found() {
     }
 }
 
+/// What the store says about everything that `written` wrote, or that it does not verify.
+async fn told(path: &Path) -> Result<String, StoreError> {
+    let store = SqliteStore::open_inline(path)?;
+    store.verify().await?;
+    let target = TargetId::new("hq").expect("id");
+    let now = Timestamp::UNIX_EPOCH;
+    let history = store.history(&target, now).await?;
+    let (runs, open) = (store.runs(10).await?, store.unsettled().await?);
+    let links = store.links(&target).await?;
+    Ok(format!("{history:?} {runs:?} {open:?} {links:?}"))
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_anywhere_is_found_or_changes_nothing() {
+    let folder = folder();
+    let path = folder.path().join("state.db");
+    written(&path).await;
+    let whole = fs::read(&path).expect("read");
+    let meant = told(&path).await.expect("whole");
+    let mut found = 0;
+    // A prime step, so that every kind of page and every place in it is met.
+    for position in (0..whole.len() * 8).step_by(3_331) {
+        for left in ["state.db-wal", "state.db-shm"] {
+            let _ = fs::remove_file(folder.path().join(left)); // it may not be there
+        }
+        let mut flipped = whole.clone();
+        flipped[position / 8] ^= 1 << (position % 8);
+        fs::write(&path, &flipped).expect("written");
+        match told(&path).await {
+            Err(_) => found += 1,
+            Ok(said) => assert_eq!(said, meant, "bit {position} changed what is remembered, and nothing noticed"),
+        }
+    }
+    assert!(found > 0, "no flip was found at all");
+}
+
 fn key(value: &str) -> CorrelationKey {
     CorrelationKey::new(KeyKind::Employee, value).expect("key")
 }

@@ -103,8 +103,14 @@ fn begun() -> RunRecord {
     }
 }
 
-/// Every store, with a name for failures.
-fn stores() -> Vec<(&'static str, Arc<dyn Store>, Option<tempfile::TempDir>)> {
+/// A store with a name for failures, and the folder it is in.
+type Named = (&'static str, Arc<dyn Store>, Option<tempfile::TempDir>);
+
+/// Two ways to one store, with a name for failures.
+type Pair = (&'static str, Arc<dyn Store>, Arc<dyn Store>);
+
+/// Every store.
+fn stores() -> Vec<Named> {
     let folder = tempfile::tempdir().expect("a folder");
     let other = tempfile::tempdir().expect("a folder");
     vec![
@@ -141,10 +147,8 @@ async fn a_lease_in_use_is_refused_and_one_past_its_time_is_taken_over() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("state.db");
     let memory = Arc::new(MemoryStore::new());
-    let pairs: [(&str, Arc<dyn Store>, Arc<dyn Store>); 2] = [
-        ("memory", memory.clone(), memory),
-        ("sqlite", Arc::new(SqliteStore::open(&path).expect("one")), Arc::new(SqliteStore::open(&path).expect("two"))),
-    ];
+    let sqlite = || -> Arc<dyn Store> { Arc::new(SqliteStore::open(&path).expect("opens")) };
+    let pairs: [Pair; 2] = [("memory", memory.clone(), memory), ("sqlite", sqlite(), sqlite())];
     for (name, one, two) in pairs {
         let first = leased(&*one).await;
         match two.lease(&node("b"), TTL, at(10)).await {
@@ -262,8 +266,8 @@ fn seen(people: u64, disputed: bool) -> Observation {
 async fn disputed_counts_are_not_compared_with_until_they_are_accepted() {
     for (name, store, _folder) in stores() {
         let epoch = leased(&*store).await;
-        for (n, people) in (100..110).enumerate() {
-            store.observe(epoch, &target(), &seen(people, false), at(n as i64)).await.expect("kept");
+        for (n, people) in (0..).zip(100..110) {
+            store.observe(epoch, &target(), &seen(people, false), at(n)).await.expect("kept");
         }
         store.observe(epoch, &target(), &seen(1, true), at(20)).await.expect("kept");
         let before = store.history(&target(), at(21)).await.expect("read");
@@ -347,7 +351,7 @@ async fn absorbing_a_spool_twice_is_once() {
         ];
         for _ in 0..2 {
             store.absorb(epoch, &spool).await.expect("absorbed");
-            assert_eq!(store.holds(&target()).await.expect("read").0, [hold.clone()], "{name}");
+            assert_eq!(store.holds(&target()).await.expect("read").0, std::slice::from_ref(&hold), "{name}");
             assert_eq!(store.holds(&TargetId::new("lab").expect("id")).await.expect("read").0.len(), 2, "{name}");
             let journal = store.journal(run(1)).await.expect("read");
             let states: Vec<_> = journal.iter().map(|entry| (&entry.intent.action.id, entry.state)).collect();
@@ -365,35 +369,18 @@ async fn many_at_once_are_all_durable() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("state.db");
     {
-        let store = SqliteStore::open(&path).expect("opens");
-        let epoch = leased(&store).await;
-        let each = (0..300).map(|n| {
-            let store = &store;
-            async move { store.intend(epoch, &[suspend(n, 1)]).await }
-        });
-        for result in futures_all(each).await {
+        let store = Arc::new(SqliteStore::open(&path).expect("opens"));
+        let epoch = leased(&*store).await;
+        let mut running = tokio::task::JoinSet::new();
+        for n in 0..300 {
+            let store = store.clone();
+            running.spawn(async move { store.intend(epoch, &[suspend(n, 1)]).await });
+        }
+        for result in running.join_all().await {
             result.expect("durable");
         }
     }
     let store = SqliteStore::open(&path).expect("opens again");
     assert_eq!(store.unsettled().await.expect("read").len(), 300);
     store.verify().await.expect("whole");
-}
-
-async fn futures_all<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = all.map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        let mut waiting = false;
-        for (future, done) in &mut running {
-            if done.is_none() {
-                match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(value) => *done = Some(value),
-                    std::task::Poll::Pending => waiting = true,
-                }
-            }
-        }
-        if waiting { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    running.into_iter().filter_map(|(_, done)| done).collect()
 }

@@ -1,12 +1,15 @@
 //! What the engine does when something is not as it should be, one thing at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lockstep_contract::{Cancel, ServerMark, Standing, Status};
-use lockstep_core::{ActionState, ApprovedPlan, Link, LinkOrigin, Mover, PlanDocument, RunState};
-use lockstep_engine::{ApplyOrder, ApplyReport, LinkChange, Nobody, NodeId, RunError, StoreError, TargetReport};
-use lockstep_sim::{Mishap, Operation};
+use lockstep_contract::{Cancel, FaultKind, ServerMark, Standing, Status, TargetId};
+use lockstep_core::{ActionState, ApprovedPlan, Hold, LaneKind, Link, LinkOrigin, Mover, PlanDocument, RunState};
+use lockstep_engine::{
+    ApplyOrder, ApplyReport, Intent, LinkChange, Nobody, NodeId, Observer, PlanOrder, Progress, RunError, SpoolEntry,
+    StoreError, TargetOrder, TargetReport,
+};
+use lockstep_sim::{Mishap, Operation, Sim, World};
 use lockstep_simulation::bench::{self, Bench, cardholder, group, hq, key, level, person, person_id, policy, rule};
 use lockstep_simulation::watched::Watched;
 use lockstep_store::MemoryStore;
@@ -272,6 +275,122 @@ fn a_run_that_is_asked_to_stop_sends_nothing_more() {
     });
 }
 
+/// Asks to stop as soon as anything was settled.
+struct StopsEarly(Cancel);
+
+impl Observer for StopsEarly {
+    fn progress(&self, progress: Progress) {
+        if matches!(progress, Progress::Applying { .. }) {
+            self.0.cancel();
+        }
+    }
+}
+
+#[test]
+fn what_is_in_flight_when_asked_to_stop_is_brought_to_its_end() {
+    bench::run(async {
+        let (bench, _) = site(3).await;
+        leaves(&bench, [1, 2]);
+        let (_, approved) = planned(&bench).await;
+        let cancel = Cancel::default();
+        let observer = StopsEarly(cancel.clone());
+        let order = ApplyOrder { observer: &observer, ..order(&bench, None, cancel) };
+        let applied = lockstep_engine::apply(order, &approved).await.expect("applied");
+        assert_eq!(states(report(&applied)), [ActionState::Verified, ActionState::Pending]);
+        assert_eq!(bench.store.unsettled().await, Ok(Vec::new()));
+    });
+}
+
+#[test]
+fn an_emergency_is_brought_to_its_end_however_long_the_pacs_was_away() {
+    bench::run(async {
+        let (bench, _) = site(3).await;
+        leaves(&bench, [1]);
+        let (document, _) = planned(&bench).await;
+        let intent = Intent {
+            run: bench.next_run(),
+            lane: LaneKind::Revoke,
+            action: document.entries[0].action.clone(),
+            before: Some(bench.sim.world().cardholders.values().next().expect("somebody").clone()),
+            at: bench.now(),
+        };
+        let hold = Hold {
+            person: Some(person_id(1)),
+            cardholders: Vec::new(),
+            keys: [key(1)].into_iter().collect(),
+            by: "desk".to_owned(),
+            reason: "dismissed".to_owned(),
+            since: bench.now(),
+        };
+        let spool = [
+            SpoolEntry::Hold { targets: BTreeSet::new(), hold },
+            SpoolEntry::Action { intent: Box::new(intent), outcome: None },
+        ];
+        let epoch = lease(&bench, "desk").await;
+        bench.store.absorb(epoch, &spool).await.expect("absorbed");
+        bench.store.release(epoch).await.expect("given back");
+        bench.pass(90 * 24 * 3_600);
+        bench.people.world().insert(person(1, "Works", Standing::Active));
+        let settled = bench.settle().await.expect("settled");
+        assert_eq!(states(report(&settled)), [ActionState::Verified]);
+        assert_eq!(status(&bench, 1), Status::Suspended);
+        assert_eq!(bench.plan(bench.next_run()).await.expect("planned").document.entries, [], "and stays out");
+    });
+}
+
+#[test]
+fn an_old_intent_that_had_no_effect_is_not_sent_again() {
+    bench::run(async {
+        let (mut bench, watched) = site(3).await;
+        bench.limits.plan_age_hours = 24;
+        leaves(&bench, [1]);
+        let (_, approved) = planned(&bench).await;
+        bench.sim.faults().always(Operation::Apply, Mishap::LostRequest).on(Operation::Read, 2, Mishap::Hang);
+        for nth in 3..40 {
+            bench.sim.faults().on(Operation::Read, nth, Mishap::Down);
+        }
+        bench.apply(&approved).await.expect("applied");
+        assert_eq!(bench.store.unsettled().await.expect("read").len(), 1);
+        bench.sim.faults().clear();
+        bench.pass(25 * 3_600);
+        let settled = bench.settle().await.expect("settled");
+        assert_eq!(states(report(&settled)), [ActionState::Refused], "{settled:?}");
+        assert_eq!(watched.take_effects(), []);
+        assert_eq!(bench.plan(bench.next_run()).await.expect("planned").document.entries.len(), 1, "a new plan has it");
+    });
+}
+
+#[test]
+fn one_target_that_cannot_be_read_does_not_stop_the_other() {
+    bench::run(async {
+        let (bench, _) = site(3).await;
+        leaves(&bench, [1]);
+        let lab = TargetId::new("lab").expect("an id");
+        let other = Sim::in_memory(lab.clone(), World::new("lab-1"));
+        other.faults().always(Operation::List, Mishap::Deny);
+        let reader = |reader| TargetOrder { reader, policy: &bench.policy, limits: &bench.limits };
+        let now = bench.now();
+        let planned = lockstep_engine::plan(PlanOrder {
+            directory: &*bench.directory,
+            targets: vec![reader(&*bench.target), reader(&other)],
+            store: &*bench.store,
+            node: NodeId("another".into()),
+            run: bench.next_run(),
+            version: "0".to_owned(),
+            config_digest: "c0".to_owned(),
+            call_budget: std::time::Duration::from_secs(20),
+            cancel: Cancel::default(),
+            clock: Arc::new(move || now),
+            observer: &Nobody,
+        });
+        let planned = planned.await.expect("one could be read");
+        assert_eq!(planned.document.entries.len(), 1);
+        assert_eq!(planned.document.targets.len(), 1, "nothing is said about what was not read");
+        let named: Vec<_> = planned.unreadable.iter().map(|(target, fault)| (target, fault.kind)).collect();
+        assert_eq!(named, [(&lab, FaultKind::Denied)]);
+    });
+}
+
 #[test]
 fn a_wrong_plan_with_a_good_signature_still_blows_the_fuse() {
     bench::run(async {
@@ -364,5 +483,19 @@ fn what_engines_do_can_be_done_on_any_thread() {
         is_send(&planning);
         is_send(&settling);
         is_send(&applying);
+    });
+}
+
+#[test]
+fn a_change_costs_a_look_a_write_and_a_look() {
+    bench::run(async {
+        let (bench, _) = site(200).await;
+        leaves(&bench, 1..=60);
+        let (_, approved) = planned(&bench).await;
+        let calls = || [Operation::Read, Operation::Apply, Operation::Find].map(|what| bench.sim.faults().calls(what));
+        let before = calls();
+        assert!(bench.apply(&approved).await.expect("applied").complete());
+        let after = calls();
+        assert_eq!([after[0] - before[0], after[1] - before[1], after[2] - before[2]], [120, 60, 0]);
     });
 }
