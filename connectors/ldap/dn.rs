@@ -165,7 +165,12 @@ fn fold(value: &str) -> String {
         if !folded.is_empty() {
             folded.push(' ');
         }
-        folded.extend(word.nfkc().flat_map(char::to_lowercase).nfkc());
+        if word.is_ascii() {
+            // ASCII is composed already, and stays ASCII in lower case.
+            folded.extend(word.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+        } else {
+            folded.extend(word.nfkc().flat_map(char::to_lowercase).nfkc());
+        }
     }
     folded
 }

@@ -3,7 +3,7 @@
 //! What could not be read stays unread all the way up: a group above an unreadable one is unreadable, a group above one
 //! that shows nobody has gaps.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use lockstep_contract::{EmptyProof, Fault, FaultKind, GroupId, GroupPath, Members, Membership, PersonId};
 
@@ -49,27 +49,21 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    /// The group that a mapping names: by distinguished name, by immutable id, or by what it is called. Two are a fault.
-    pub(crate) fn find(&self, wanted: &GroupId, system: &str) -> Result<usize, Fault> {
-        let text = wanted.as_str();
-        let fault = |kind, message: String| Fault::new(kind, system, format!("find group {text}"), message);
-        let by_id = guid::from_text(text).map(PersonId::from_uuid);
-        let by_name = if text.contains('=') { Name::parse(text) } else { None };
-        let matches = |group: &Group| {
-            (by_id.is_some() && group.id == by_id)
-                || (by_name.is_some() && group.name == by_name)
-                || group.called.iter().any(|called| called.to_lowercase() == text.to_lowercase())
-        };
-        let mut found = self.groups.iter().enumerate().filter(|(_, group)| matches(group)).map(|(at, _)| at);
-        match (found.next(), found.count()) {
-            (Some(at), 0) => Ok(at),
-            (Some(_), more) => {
-                let message = format!("{} groups are called that; none of them was chosen", more + 1);
-                Err(fault(FaultKind::Invalid, message).with_help("name it by its distinguished name or immutable id"))
+    /// All groups by what a mapping may call them.
+    pub(crate) fn finder(&self) -> Finder<'_> {
+        let mut finder = Finder { graph: self, ids: HashMap::new(), names: HashMap::new(), called: HashMap::new() };
+        for (at, group) in self.groups.iter().enumerate() {
+            if let Some(id) = &group.id {
+                finder.ids.entry(id).or_default().push(at);
             }
-            (None, _) => Err(fault(FaultKind::Missing, "no such group is visible to the service account".to_owned())
-                .with_help("check the spelling, `groups.base`, and the rights of the service account")),
+            if let Some(name) = &group.name {
+                finder.names.entry(name).or_default().push(at);
+            }
+            for called in &group.called {
+                finder.called.entry(called.to_lowercase()).or_default().push(at);
+            }
         }
+        finder
     }
 
     /// Who is in a group, through all nesting.
@@ -149,6 +143,42 @@ impl Graph {
             }
         }
         None
+    }
+}
+
+/// Finds groups by name. A mapping may name thousands of them, so they are not gone through for each.
+pub(crate) struct Finder<'a> {
+    graph: &'a Graph,
+    ids: HashMap<&'a PersonId, Vec<usize>>,
+    names: HashMap<&'a Name, Vec<usize>>,
+    /// In lower case.
+    called: HashMap<String, Vec<usize>>,
+}
+
+impl Finder<'_> {
+    /// The group that a mapping names: by distinguished name, by immutable id, or by what it is called. Two are a fault.
+    pub(crate) fn find(&self, wanted: &GroupId, system: &str) -> Result<usize, Fault> {
+        let text = wanted.as_str();
+        let fault = |kind, message: String| Fault::new(kind, system, format!("find group {text}"), message);
+        let by_id = guid::from_text(text).map(PersonId::from_uuid).and_then(|id| self.ids.get(&id));
+        let name = if text.contains('=') { Name::parse(text) } else { None };
+        let by_name = name.and_then(|name| self.names.get(&name));
+        let by_call = self.called.get(&text.to_lowercase());
+        let found: BTreeSet<usize> = [by_id, by_name, by_call].into_iter().flatten().flatten().copied().collect();
+        match (found.first(), found.len()) {
+            (Some(at), 1) => Ok(*at),
+            (Some(_), count) => {
+                let message = format!("{count} groups are called that; none of them was chosen");
+                Err(fault(FaultKind::Invalid, message).with_help("name it by its distinguished name or immutable id"))
+            }
+            (None, _) => Err(fault(FaultKind::Missing, "no such group is visible to the service account".to_owned())
+                .with_help("check the spelling, `groups.base`, and the rights of the service account")),
+        }
+    }
+
+    /// All groups.
+    pub(crate) const fn graph(&self) -> &Graph {
+        self.graph
     }
 }
 
@@ -250,7 +280,7 @@ mod tests {
         let mut twin = group("twin", &[], &[]);
         twin.name = Name::parse("cn=twin,ou=other,dc=corp");
         let graph = graph(vec![group("twin", &[], &[]), twin, group("alone", &[], &[])]);
-        let find = |text: &str| graph.find(&GroupId::new(text).expect("id"), "corp");
+        let find = |text: &str| graph.finder().find(&GroupId::new(text).expect("id"), "corp");
         assert_eq!(find("twin").expect_err("two").kind, FaultKind::Invalid);
         assert_eq!(find("CN=Twin, OU=other, DC=corp"), Ok(1));
         assert_eq!(find("ALONE"), Ok(2));

@@ -14,7 +14,7 @@ use crate::dn::{Mark, Name};
 use crate::entry::{Entry, Values};
 use crate::facts::Facts;
 use crate::filter;
-use crate::groups::{Graph, Group, List};
+use crate::groups::{Finder, Graph, Group, List};
 use crate::guid;
 use crate::people::Index;
 
@@ -27,18 +27,20 @@ impl Ldap {
     pub(crate) async fn memberships(&self, cx: &Cx, groups: &BTreeSet<GroupId>) -> BTreeMap<GroupId, Membership> {
         match self.graph(cx).await {
             Ok((graph, canaries)) => {
-                groups.iter().map(|id| (id.clone(), self.membership(&graph, &canaries, id))).collect()
+                let finder = graph.finder();
+                groups.iter().map(|id| (id.clone(), self.membership(&finder, &canaries, id))).collect()
             }
             Err(fault) => groups.iter().map(|id| (id.clone(), Membership::Unreadable(fault.clone()))).collect(),
         }
     }
 
-    fn membership(&self, graph: &Graph, canaries: &[PersonId], id: &GroupId) -> Membership {
+    fn membership(&self, finder: &Finder<'_>, canaries: &[PersonId], id: &GroupId) -> Membership {
         let system = self.info.id.as_str();
-        let at = match graph.find(id, system) {
+        let at = match finder.find(id, system) {
             Ok(at) => at,
             Err(fault) => return Membership::Unreadable(fault),
         };
+        let graph = finder.graph();
         let planted = graph.groups.get(at).is_some_and(|group| group.people.iter().any(|id| canaries.contains(id)));
         if self.settings.config.groups.canary_in_every_group && !planted {
             let message = "the canary is not seen in it, so what is seen may not be all";
@@ -56,9 +58,10 @@ impl Ldap {
         groups: &BTreeSet<GroupId>,
     ) -> Result<BTreeMap<GroupId, GroupPath>, Fault> {
         let (graph, _) = self.graph(cx).await?;
+        let finder = graph.finder();
         let mut paths = BTreeMap::new();
         for group in groups {
-            let at = graph.find(group, self.info.id.as_str())?;
+            let at = finder.find(group, self.info.id.as_str())?;
             if let Some(path) = graph.path(at, id) {
                 paths.insert(group.clone(), path);
             }
@@ -72,7 +75,9 @@ impl Ldap {
         let facts = self.facts(&call, &session).await?;
         let canaries = self.see_canaries(&call, &session, &facts).await?;
         let index = self.index(&call, cx, &session).await?;
-        let mut loader = Loader { ldap: self, call, session, facts, index, groups: Vec::new(), at: HashMap::new() };
+        let placeholders = self.settings.placeholders.iter().filter_map(|name| index.named(name)).cloned().collect();
+        let (groups, at) = (Vec::new(), HashMap::new());
+        let mut loader = Loader { ldap: self, call, session, facts, index, placeholders, groups, at };
         loader.read_all().await?;
         loader.prove_empty().await?;
         loader.join().await?;
@@ -101,6 +106,8 @@ struct Loader<'a> {
     session: Session,
     facts: Arc<Facts>,
     index: Arc<Index>,
+    /// People who only stand in groups because the schema wants a member.
+    placeholders: HashSet<PersonId>,
     groups: Vec<Raw>,
     /// Groups by what a member value is known by.
     at: HashMap<Mark, usize>,
@@ -254,6 +261,13 @@ impl Loader<'_> {
                 Some(_) => raw.pending.push(value.into()),
                 None => raw.group.gaps += 1,
             }
+            return;
+        }
+        // Most values are spelled as the entry itself is, and need not be parsed.
+        if let Some(id) = self.index.spelled(value)
+            && !self.placeholders.contains(id)
+        {
+            raw.group.people.push(id.clone());
             return;
         }
         match Name::from_bytes(value) {

@@ -282,6 +282,8 @@ pub(crate) struct Index {
     pub(crate) marks: Marks,
     ids: HashSet<PersonId>,
     by_name: HashMap<Mark, PersonId>,
+    /// By the very bytes of the name.
+    by_spelling: HashMap<Mark, PersonId>,
     by_account: HashMap<Mark, PersonId>,
     by_primary_group: HashMap<u32, Vec<PersonId>>,
 }
@@ -300,6 +302,7 @@ impl Index {
         } else {
             if let Some(name) = Name::from_bytes(&entry.name) {
                 self.by_name.insert(self.marks.of(&name), id.clone());
+                self.by_spelling.insert(self.marks.of_bytes(&entry.name), id.clone());
             }
             if facts.member_attributes.contains(&"memberUid") {
                 for account in entry.values("uid") {
@@ -321,6 +324,11 @@ impl Index {
     /// The person with this name.
     pub(crate) fn named(&self, name: &Name) -> Option<&PersonId> {
         self.by_name.get(&self.marks.of(name))
+    }
+
+    /// The person whose entry has this name in exactly this spelling.
+    pub(crate) fn spelled(&self, name: &[u8]) -> Option<&PersonId> {
+        self.by_spelling.get(&self.marks.of_bytes(name))
     }
 
     /// The person with this account name, in exactly this spelling.

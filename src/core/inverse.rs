@@ -125,7 +125,7 @@ fn undo_one(inputs: &UndoInputs<'_>, touched: &Touched<'_>, findings: &mut Vec<F
             Code::OnHold,
             name,
             message,
-            "`lockstep reinstate` lifts the hold, when it is right to.",
+            "only an explicit reinstatement by name lifts a hold; this version has none yet",
         ));
         if steps.is_empty() {
             return Outcome::Left;

@@ -71,13 +71,18 @@ pub async fn settle(order: &ApplyOrder<'_>) -> Result<ApplyReport, RunError> {
 async fn apply_leased(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch) -> Result<ApplyReport, RunError> {
     let mut work = work_of(plan);
     let open = order.store.unsettled().await?;
-    let sites = sites(order, epoch, &work, plan.links(), &open).await?;
+    let mut sites = sites(order, epoch, &work, plan.links(), &open).await?;
     let settled = settle_all(&sites, &open).await?;
     let begins = !plan.is_empty() || plan.links().values().any(|links| !links.is_empty());
     if begins {
         begin(order, plan, epoch).await?;
     }
     record_links(order, plan, epoch).await?;
+    for (target, _) in plan.links().iter().filter(|(_, links)| !links.is_empty()) {
+        if let Some(site) = sites.get_mut(target) {
+            site.links = order.store.links(target).await?;
+        }
+    }
     for entry in order.store.journal(plan.run()).await? {
         if let (Some(site), Some(after)) = (sites.get(&entry.intent.action.target), &entry.after)
             && entry.state == ActionState::Verified

@@ -244,3 +244,188 @@ pub(crate) fn subject_text(subject: &Subject) -> String {
         Subject::New(key) => format!("new cardholder {key}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_contract::{
+        ActionId, CardholderId, CorrelationKey, CorrelationKeys, CredentialKind, FieldName, KeyKind, PersonId, Profile,
+        Reason, RunId, Situation, TargetId,
+    };
+
+    use super::*;
+
+    fn level(id: &str) -> AccessLevelId {
+        AccessLevelId::new(id).expect("id")
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    fn until(second: i64) -> Validity {
+        Validity { from: None, until: Some(at(second)) }
+    }
+
+    fn card(id: &str, status: CredentialStatus) -> Credential {
+        Credential { id: credential(id), kind: CredentialKind::Card, number: None, status }
+    }
+
+    fn credential(id: &str) -> CredentialId {
+        CredentialId::new(id).expect("id")
+    }
+
+    fn employee(number: &str) -> CorrelationKeys {
+        [CorrelationKey::new(KeyKind::Employee, number).expect("key")].into_iter().collect()
+    }
+
+    fn person() -> PersonId {
+        PersonId::new("p").expect("id")
+    }
+
+    fn record() -> Cardholder {
+        Cardholder {
+            id: CardholderId::new("c").expect("id"),
+            keys: employee("1"),
+            profile: Profile::from_iter([(FieldName::known("title"), "Cook".to_owned())]),
+            status: Status::Active,
+            levels: ["Door", "Lab", "Other"].map(level).into(),
+            credentials: vec![card("a", CredentialStatus::Active), card("b", CredentialStatus::Active)],
+            validity: until(1_000),
+            site: None,
+            revision: None,
+        }
+    }
+
+    fn action(steps: Vec<Step>) -> Action {
+        let (target, subject) = (TargetId::new("hq").expect("id"), Subject::Existing(record().id));
+        let steps = Steps::new(steps).expect("some steps");
+        let run = RunId::new(uuid::Uuid::nil());
+        Action {
+            id: ActionId::of(run, &target, &subject, &steps),
+            target,
+            subject,
+            person: Some(person()),
+            steps,
+            basis: Some(record().digest()),
+            expect: Expectation::default(),
+            because: Reason { situation: Situation::Unqualified, why: Vec::new() },
+        }
+    }
+
+    fn links() -> Links {
+        let mut links = Links::new();
+        let link = Link {
+            person: person(),
+            cardholder: record().id,
+            origin: LinkOrigin::Provisioned,
+            since: at(0),
+            keys: employee("1"),
+            suspended_by: None,
+        };
+        links.insert(link).expect("the only one");
+        links
+    }
+
+    fn leaver() -> Action {
+        action(vec![
+            Step::Reduce(Reduction::Suspend),
+            Step::Reduce(Reduction::Revoke { level: level("Lab") }),
+            Step::Reduce(Reduction::Narrow { validity: until(500) }),
+            Step::Reduce(Reduction::Deactivate { credential: credential("a"), status: InactiveStatus::Disabled }),
+        ])
+    }
+
+    #[test]
+    fn each_way_on_the_way_is_ours_and_anything_else_is_not() {
+        let mover = action(vec![
+            Step::Reduce(Reduction::Revoke { level: level("Lab") }),
+            Step::Grant { level: level("Vault") },
+            Step::Amend { profile: Profile::from_iter([(FieldName::known("title"), "Chef".to_owned())]) },
+            Step::Widen { validity: until(2_000) },
+        ]);
+        type Edit = fn(&mut Cardholder);
+        let ours: [Edit; 5] = [
+            |_| {},
+            |now| _ = now.levels.remove(&level("Lab")),
+            |now| _ = now.levels.insert(level("Vault")),
+            |now| now.profile.set(FieldName::known("title"), "Chef"),
+            |now| now.validity = until(2_000),
+        ];
+        let theirs: [Edit; 8] = [
+            |now| _ = now.levels.remove(&level("Other")),
+            |now| _ = now.levels.remove(&level("Door")),
+            |now| _ = now.levels.insert(level("Else")),
+            |now| now.profile.set(FieldName::known("title"), "Waiter"),
+            |now| now.validity = until(3_000),
+            |now| now.status = Status::Suspended,
+            |now| now.credentials[0].status = CredentialStatus::Inactive(InactiveStatus::Lost),
+            |now| now.credentials.clear(),
+        ];
+        // Every subset of our own steps is somewhere on the way.
+        for subset in 0..1_u32 << ours.len() {
+            let mut now = record();
+            ours.iter().enumerate().filter(|(n, _)| subset >> n & 1 == 1).for_each(|(_, edit)| edit(&mut now));
+            assert!(untouched_by_others(&mover, &record(), &now), "subset {subset:b}");
+            for (n, edit) in theirs.iter().enumerate() {
+                let mut now = now.clone();
+                edit(&mut now);
+                assert!(!untouched_by_others(&mover, &record(), &now), "subset {subset:b}, foreign edit {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_switching_somebody_off_does_to_cards_is_ours() {
+        let off = |status| {
+            let mut now = record();
+            now.credentials[1].status = CredentialStatus::Inactive(status);
+            untouched_by_others(&leaver(), &record(), &now)
+        };
+        assert!(off(InactiveStatus::Disabled) && !off(InactiveStatus::Stolen));
+    }
+
+    #[test]
+    fn of_a_leavers_action_only_what_still_reduces_is_left() {
+        let mut now = record();
+        now.levels.remove(&level("Lab"));
+        now.levels.insert(level("New"));
+        now.validity = until(100);
+        now.credentials[0].status = CredentialStatus::Inactive(InactiveStatus::Stolen);
+        let Drift::Leaver(left) = drift(&leaver(), &now, &links(), &[]) else { panic!("a leaver leaves") };
+        assert_eq!(left.steps.iter().collect::<Vec<_>>(), [&Step::Reduce(Reduction::Suspend)]);
+        assert_eq!(left.expect.levels_present, now.levels, "nothing else may change");
+        assert_eq!((left.id, left.expect.status), (leaver().id, Some(Status::Suspended)));
+    }
+
+    #[test]
+    fn whoever_may_be_somebody_else_is_left_alone() {
+        let mut other_keys = record();
+        other_keys.keys = employee("2");
+        assert!(matches!(drift(&leaver(), &other_keys, &links(), &[]), Drift::Withdraw(_)));
+        let mut more = record();
+        more.levels.insert(level("New"));
+        assert!(matches!(drift(&leaver(), &more, &Links::new(), &[]), Drift::Withdraw(_)), "nobody is linked");
+        let grant = action(vec![Step::Grant { level: level("Vault") }]);
+        assert!(matches!(drift(&grant, &more, &links(), &[]), Drift::Withdraw(_)));
+        assert_eq!(drift(&grant, &more, &links(), &[more.digest()]), Drift::None, "our own change is no drift");
+        assert_eq!(drift(&grant, &record(), &Links::new(), &[]), Drift::None);
+    }
+
+    #[test]
+    fn only_our_own_suspension_becomes_ours() {
+        let run = RunId::new(uuid::Uuid::nil());
+        let with = |status, links: &Links| {
+            let before = Some(Cardholder { status, ..record() });
+            let intent = Intent { run, lane: lockstep_core::LaneKind::Revoke, action: leaver(), before, at: at(0) };
+            link_changes(&intent, &record(), links, at(1))
+        };
+        let suspended = LinkChange::Suspended { cardholder: record().id, by: run };
+        assert_eq!(with(Status::Active, &links()), std::slice::from_ref(&suspended));
+        assert_eq!(with(Status::Suspended, &links()), []);
+        let first = with(Status::Active, &Links::new());
+        assert!(
+            matches!(first.as_slice(), [LinkChange::Add(link), last] if link.person == person() && *last == suspended),
+            "whoever was met for the first time is remembered, too: {first:?}"
+        );
+    }
+}

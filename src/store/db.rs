@@ -80,15 +80,30 @@ impl Db {
             .map_err(failed)
     }
 
-    /// The bodies that a query gives, parsed.
-    pub(crate) fn bodies<T: DeserializeOwned>(&self, table: &str, sql: &str, params: impl Params) -> Result<Vec<T>> {
+    /// Hands out the bodies that a query gives, parsed, one after the other.
+    pub(crate) fn each<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        sql: &str,
+        params: impl Params,
+        mut take: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
         let mut statement = self.conn.prepare_cached(sql).map_err(failed)?;
         let mut rows = statement.query(params).map_err(failed)?;
-        let mut values = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let body = row.get_ref(0).map_err(failed)?.as_str().map_err(|error| corrupt(table, error))?;
-            values.push(from_json(table, body)?);
+            take(from_json(table, body)?)?;
         }
+        Ok(())
+    }
+
+    /// The bodies that a query gives, parsed.
+    pub(crate) fn bodies<T: DeserializeOwned>(&self, table: &str, sql: &str, params: impl Params) -> Result<Vec<T>> {
+        let mut values = Vec::new();
+        self.each(table, sql, params, |value| {
+            values.push(value);
+            Ok(())
+        })?;
         Ok(values)
     }
 
@@ -121,9 +136,9 @@ impl Db {
     pub(crate) fn links(&self, target: &TargetId) -> Result<Links> {
         let sql = "SELECT body FROM link WHERE target = ?1 ORDER BY person";
         let mut links = Links::new();
-        for link in self.bodies::<Link>("link", sql, [target.as_str()])? {
-            links.insert(link).map_err(|conflict| corrupt("table link", conflict))?;
-        }
+        self.each("link", sql, [target.as_str()], |link: Link| {
+            links.insert(link).map_err(|conflict| corrupt("table link", conflict))
+        })?;
         Ok(links)
     }
 

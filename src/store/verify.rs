@@ -98,13 +98,15 @@ fn columns(db: &Db) -> Result<()> {
             return Err(corrupt("table action", format!("row {action} contradicts itself")));
         }
     }
-    for link in db.bodies::<Link>("link", "SELECT body FROM link", [])? {
-        let sql = "SELECT 1 FROM link WHERE person = ?1 AND cardholder = ?2";
+    let sql = "SELECT body FROM link";
+    db.each("link", sql, [], |link: Link| {
+        let known = "SELECT 1 FROM link WHERE person = ?1 AND cardholder = ?2";
         let key = [link.person.to_string(), link.cardholder.to_string()];
-        if db.one(sql, key, |_| Ok(()))?.is_none() {
-            return Err(corrupt("table link", format!("the link of {} contradicts itself", link.person)));
+        match db.one(known, key, |_| Ok(()))? {
+            Some(()) => Ok(()),
+            None => Err(corrupt("table link", format!("the link of {} contradicts itself", link.person))),
         }
-    }
+    })?;
     let _: Vec<RunRecord> = db.bodies("run", "SELECT body FROM run", [])?;
     Ok(())
 }

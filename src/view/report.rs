@@ -169,6 +169,12 @@ fn groups(all: Vec<Row<'_>>) -> Vec<Group<'_>> {
             "Their records and cards are switched off, and can be switched on again.",
         ),
         (Category::Joiner, "People who are new", "A record is created for each; cards are issued by the badge office."),
+        (
+            Category::Return,
+            "People who are back",
+            "Lockstep switched their record off and would switch it on again. Cards stay off until somebody at the badge \
+             office switches them on.",
+        ),
         (Category::Mover, "People whose access changes", "What they gain and what they lose happens together."),
         (Category::Details, "Records whose details change", "Names and the like. No door is concerned."),
     ]

@@ -11,6 +11,8 @@ pub enum Category {
     Leaver,
     /// Gets a record.
     Joiner,
+    /// Comes back: what we switched off is switched on again.
+    Return,
     /// Gains or loses levels.
     Mover,
     /// Only details of the record change.
@@ -23,6 +25,7 @@ impl Category {
         match self {
             Self::Leaver => "leaver",
             Self::Joiner => "joiner",
+            Self::Return => "return",
             Self::Mover => "mover",
             Self::Details => "details",
         }
@@ -32,7 +35,7 @@ impl Category {
     pub const fn sign(self) -> char {
         match self {
             Self::Leaver => '-',
-            Self::Joiner => '+',
+            Self::Joiner | Self::Return => '+',
             Self::Mover | Self::Details => '~',
         }
     }
@@ -153,6 +156,8 @@ fn category(action: &Action) -> Category {
         Category::Leaver
     } else if any(|step| matches!(step, Step::Provision { .. })) {
         Category::Joiner
+    } else if any(|step| matches!(step, Step::Reinstate)) {
+        Category::Return
     } else if any(|step| !matches!(step, Step::Amend { .. })) {
         Category::Mover
     } else {

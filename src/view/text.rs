@@ -63,7 +63,7 @@ fn push(out: &mut String, line: &str) {
 /// All changes in one table, so that its columns line up: leavers first.
 fn changes(mut all: Vec<Row<'_>>, paint: Paint, rows_max: usize) -> Vec<String> {
     all.sort_by_key(|row| row.category);
-    let columns = [1, 28, 10, 20, 8, 100].map(|max| (Align::Left, max));
+    let columns = [1, 28, 10, 20, 16, 100].map(|max| (Align::Left, max));
     let mut table = Table::new(columns);
     for row in all.iter().take(rows_max) {
         let who = &row.entry.who;

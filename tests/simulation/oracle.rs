@@ -130,19 +130,12 @@ pub struct Oracle {
     pub held: BTreeSet<PersonId>,
     /// Records that the engine switched off, and nobody else touched since.
     off_by_us: BTreeSet<CardholderId>,
-    /// Of these, those that nobody was linked to. Whoever comes back to one is for a person to decide.
-    strangers: BTreeSet<CardholderId>,
 }
 
 impl Oracle {
     /// An operator of the PACS switched this record off or on.
     pub fn operator_switched(&mut self, record: &CardholderId) {
         self.off_by_us.remove(record);
-    }
-
-    /// The engine switched this record off while nobody was linked to it.
-    pub fn switched_off_a_stranger(&mut self, record: &CardholderId) {
-        self.strangers.insert(record.clone());
     }
 
     /// Whether the engine switched this record off.
@@ -248,7 +241,7 @@ impl Oracle {
                 return Err(format!("{id} is here and has no record"));
             };
             if record.status == Status::Suspended {
-                if self.is_off_by_us(&record.id) && !self.strangers.contains(&record.id) {
+                if self.is_off_by_us(&record.id) {
                     return Err(format!("{id} is here, and still switched off by us"));
                 }
                 continue;

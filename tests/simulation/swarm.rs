@@ -121,7 +121,7 @@ impl Swarm {
             self.life_goes_on().await;
             self.trouble();
             self.work().await?;
-            self.look().await?;
+            self.look()?;
             self.bench.pass(3_600 * 6);
         }
         self.calm_down().await?;
@@ -291,16 +291,12 @@ impl Swarm {
     }
 
     /// The oracle looks at what was written.
-    async fn look(&mut self) -> Result<(), String> {
+    fn look(&mut self) -> Result<(), String> {
         let now = self.truth();
-        let links = self.store.links(&hq()).await.map_err(|error| error.to_string())?;
         for effect in self.watched.take_effects() {
             self.story.effects += 1;
             let truth = effect.run.and_then(|run| self.truths.get(&run)).unwrap_or(&now);
             self.oracle.judge(&effect, truth)?;
-            if effect.after.status == Status::Suspended && links.of_cardholder(&effect.after.id).is_none() {
-                self.oracle.switched_off_a_stranger(&effect.after.id);
-            }
         }
         Oracle::no_doubles(&self.bench.sim.world().cardholders)
     }
@@ -323,7 +319,7 @@ impl Swarm {
             let document =
                 round(&self.bench, run).await.map_err(|why| format!("nothing goes wrong, and yet: {why}"))?;
             self.story.plans += 1;
-            self.look().await?;
+            self.look()?;
             self.bench.note(format!("  planned {} actions, {} held", document.entries.len(), document.held()));
             let held = document.held();
             if held > 0 && held == document.entries.len() {

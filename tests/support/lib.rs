@@ -6,5 +6,6 @@ mod process;
 pub mod proxy;
 pub mod samba;
 pub mod scim;
+pub mod scripted;
 pub mod situations;
 pub mod slapd;

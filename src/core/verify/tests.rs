@@ -1,3 +1,5 @@
+//! What counts as done, and what does not, case by case.
+
 use std::collections::BTreeMap;
 
 use lockstep_contract::{

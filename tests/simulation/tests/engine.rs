@@ -1,15 +1,16 @@
 //! What the engine does when something is not as it should be, one thing at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use lockstep_contract::{Cancel, FaultKind, ServerMark, Standing, Status, TargetId};
+use lockstep_contract::{Cancel, Capabilities, FaultKind, ServerMark, Standing, Status, TargetId};
 use lockstep_core::{ActionState, ApprovedPlan, Hold, LaneKind, Link, LinkOrigin, Mover, PlanDocument, RunState};
 use lockstep_engine::{
     ApplyOrder, ApplyReport, Intent, LinkChange, Nobody, NodeId, Observer, PlanOrder, Progress, RunError, SpoolEntry,
     StoreError, TargetOrder, TargetReport,
 };
-use lockstep_sim::{Mishap, Operation, Sim, World};
+use lockstep_sim::{Mishap, Operation, Sim, World, standard_capabilities};
 use lockstep_simulation::bench::{self, Bench, cardholder, group, hq, key, level, person, person_id, policy, rule};
 use lockstep_simulation::watched::Watched;
 use lockstep_store::MemoryStore;
@@ -497,5 +498,22 @@ fn a_change_costs_a_look_a_write_and_a_look() {
         assert!(bench.apply(&approved).await.expect("applied").complete());
         let after = calls();
         assert_eq!([after[0] - before[0], after[1] - before[1], after[2] - before[2]], [120, 60, 0]);
+    });
+}
+
+#[test]
+fn a_quota_is_kept() {
+    bench::run(async {
+        let can = Capabilities { requests_per_minute: NonZeroU32::new(60), ..standard_capabilities() };
+        let (mut bench, _) = site(40).await;
+        leaves(&bench, 1..=10);
+        let world = bench.sim.world().clone();
+        bench.sim = Sim::in_memory_with(hq(), world, can);
+        bench.target = Arc::new(bench.sim.clone());
+        let (_, approved) = planned(&bench).await;
+        let began = tokio::time::Instant::now();
+        assert!(bench.apply(&approved).await.expect("applied").complete());
+        // Thirty requests, six of which may go out at once: paused time goes on only as the quota makes it.
+        assert!(began.elapsed().as_secs() >= 23, "{:?}", began.elapsed());
     });
 }

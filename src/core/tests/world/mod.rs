@@ -331,7 +331,14 @@ impl World {
                 match step {
                     Step::Reduce(Reduction::Suspend) => link.suspended_by = Some(self.run),
                     Step::Reinstate => link.suspended_by = None,
-                    _ => {}
+                    Step::Reduce(
+                        Reduction::Revoke { .. } | Reduction::Narrow { .. } | Reduction::Deactivate { .. },
+                    )
+                    | Step::Provision { .. }
+                    | Step::Amend { .. }
+                    | Step::Widen { .. }
+                    | Step::Grant { .. }
+                    | Step::Activate { .. } => {}
                 }
             }
         }

@@ -1,0 +1,360 @@
+//! A SCIM server in memory that tells the truth until it is told to lie, and that can be looked at past the protocol.
+//! Made for tests of the whole program, which care about what a PACS ends up with. This module must not know the
+//! connector.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use serde_json::{Map, Value, json};
+
+/// What is wrong with the lists of users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// The last record of the last page is left out, and counted.
+    ShortList,
+    /// The second page is the first one once more.
+    RepeatedPage,
+    /// Filters are taken and ignored.
+    IgnoredFilter,
+    /// `totalResults` counts the records of the page.
+    TotalOfPage,
+    /// `totalResults` is larger by one than what there is.
+    TotalTooLarge,
+    /// The last user is not there for lists, and is not counted: nothing in the list contradicts that.
+    HiddenUser,
+}
+
+/// Who has what, by the user's name: whether the user is active, and the names of the groups.
+pub type Access = BTreeMap<String, (bool, BTreeSet<String>)>;
+
+/// A running server. It ends with the test program.
+#[derive(Debug)]
+pub struct Scripted {
+    address: SocketAddr,
+    shared: Arc<Mutex<Records>>,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    users: BTreeMap<String, Value>,
+    groups: BTreeMap<String, Value>,
+    /// Who is in a group, by its id.
+    members: BTreeMap<String, BTreeSet<String>>,
+    lie: Option<Lie>,
+    made: u64,
+    writes: u64,
+}
+
+impl Scripted {
+    /// Starts an empty server.
+    ///
+    /// # Errors
+    /// When no port is to be had.
+    pub fn start() -> Result<Self, String> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let shared = Arc::new(Mutex::new(Records::default()));
+        let own = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let records = Arc::clone(&own);
+                thread::spawn(move || serve(&stream, &records));
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    /// The base address.
+    pub fn url(&self) -> String {
+        format!("http://{}/scim/v2", self.address)
+    }
+
+    /// Adds a user, and returns the id.
+    pub fn add_user(&self, user: Value) -> String {
+        locked(&self.shared).add("Users", user)
+    }
+
+    /// Adds a group with these members, and returns the id.
+    pub fn add_group(&self, name: &str, members: &[String]) -> String {
+        let mut records = locked(&self.shared);
+        let id = records.add("Groups", json!({ "displayName": name }));
+        records.members.insert(id.clone(), members.iter().cloned().collect());
+        id
+    }
+
+    /// From now on it lies like this.
+    pub fn lie(&self, lie: Lie) {
+        locked(&self.shared).lie = Some(lie);
+    }
+
+    /// How many requests changed something.
+    pub fn writes(&self) -> u64 {
+        locked(&self.shared).writes
+    }
+
+    /// What there really is.
+    pub fn access(&self) -> Access {
+        let records = locked(&self.shared);
+        let of = |id: &str| {
+            let inside = records.members.iter().filter(|(_, members)| members.contains(id));
+            inside.map(|(group, _)| text(&records.groups[group], "displayName")).collect()
+        };
+        let users = records.users.iter();
+        users.map(|(id, user)| (text(user, "userName"), (user["active"] != false, of(id)))).collect()
+    }
+}
+
+fn locked(records: &Mutex<Records>) -> MutexGuard<'_, Records> {
+    records.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_default().to_owned()
+}
+
+struct Request {
+    method: String,
+    path: Vec<String>,
+    query: BTreeMap<String, String>,
+    body: Value,
+}
+
+fn serve(stream: &TcpStream, records: &Mutex<Records>) {
+    let _ = stream.set_nodelay(true);
+    let Ok(writing) = stream.try_clone() else { return };
+    let (mut reader, mut writer) = (BufReader::new(stream), writing);
+    while let Some(request) = read_request(&mut reader) {
+        let (status, body) = locked(records).answer(&request);
+        let body = if status == 204 { String::new() } else { body.to_string() };
+        let head = format!(
+            "HTTP/1.1 {status} x\r\ncontent-type: application/scim+json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let head = if status == 204 { "HTTP/1.1 204 x\r\n\r\n".to_owned() } else { head };
+        if writer.write_all((head + &body).as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    let mut words = line.split(' ');
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok().filter(|read| *read > 0)?;
+        let Some((name, value)) = header.split_once(':') else { break };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut bytes = vec![0; length];
+    reader.read_exact(&mut bytes).ok()?;
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    Some(Request {
+        method,
+        path: path.trim_start_matches("/scim/v2").split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
+        query: pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect(),
+        body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+    })
+}
+
+/// Undoes the escapes of a URL.
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut out) = (text.bytes(), Vec::new());
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [bytes.next().unwrap_or(b'0'), bytes.next().unwrap_or(b'0')];
+                u8::from_str_radix(&String::from_utf8_lossy(&digits), 16).unwrap_or(b'?')
+            }
+            other => other,
+        });
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn error(status: u16, detail: &str) -> (u16, Value) {
+    let schema = "urn:ietf:params:scim:api:messages:2.0:Error";
+    (status, json!({"schemas": [schema], "status": status.to_string(), "detail": detail}))
+}
+
+impl Records {
+    fn add(&mut self, kind: &str, mut record: Value) -> String {
+        self.made += 1;
+        let id = format!("{}-{:06}", kind[..1].to_lowercase(), self.made);
+        record["id"] = id.clone().into();
+        self.of(kind).insert(id.clone(), record);
+        id
+    }
+
+    fn of(&mut self, kind: &str) -> &mut BTreeMap<String, Value> {
+        if kind == "Users" { &mut self.users } else { &mut self.groups }
+    }
+
+    fn answer(&mut self, request: &Request) -> (u16, Value) {
+        let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+        match (request.method.as_str(), path.as_slice()) {
+            ("GET", ["ServiceProviderConfig"]) => (200, description()),
+            ("GET", ["ResourceTypes"]) => (200, resource_types()),
+            ("GET", [kind @ ("Users" | "Groups")]) => self.list(kind, request),
+            ("POST", ["Users"]) => self.create(request.body.clone()),
+            ("GET", [kind @ ("Users" | "Groups"), id]) => match self.of(kind).get(*id).cloned() {
+                Some(record) => (200, self.shown(kind, record)),
+                None => error(404, "no such record"),
+            },
+            ("PATCH", [kind @ ("Users" | "Groups"), id]) => self.patch(kind, id, &request.body),
+            _ => error(404, "no such resource"),
+        }
+    }
+
+    fn create(&mut self, user: Value) -> (u16, Value) {
+        let name = text(&user, "userName");
+        if name.is_empty() || self.users.values().any(|one| text(one, "userName").eq_ignore_ascii_case(&name)) {
+            return error(409, "this userName is taken");
+        }
+        self.writes += 1;
+        let id = self.add("Users", user);
+        (201, self.users[&id].clone())
+    }
+
+    fn shown(&self, kind: &str, mut record: Value) -> Value {
+        let id = text(&record, "id");
+        if kind == "Users" {
+            let inside = self.members.iter().filter(|(_, members)| members.contains(&id));
+            record["groups"] = inside.map(|(group, _)| json!({ "value": group })).collect();
+        } else {
+            let members = self.members.get(&id).into_iter().flatten();
+            record["members"] = members.map(|member| json!({ "value": member })).collect();
+        }
+        record
+    }
+
+    fn list(&mut self, kind: &str, request: &Request) -> (u16, Value) {
+        let lie = self.lie.filter(|_| kind == "Users");
+        let number = |name: &str| request.query.get(name).and_then(|value| value.parse::<usize>().ok());
+        let (mut start, count) = (number("startIndex").unwrap_or(1).max(1), number("count").unwrap_or(100));
+        let filter = request.query.get("filter").filter(|_| self.lie != Some(Lie::IgnoredFilter));
+        let mut found: Vec<Value> = match filter.map(|filter| self.filtered(kind, filter)) {
+            Some(None) => return error(400, "cannot read this filter"),
+            Some(Some(found)) => found,
+            None => self.of(kind).values().cloned().collect(),
+        };
+        if lie == Some(Lie::HiddenUser) {
+            found.pop();
+        }
+        let mut total = found.len();
+        let asked = start;
+        if lie == Some(Lie::RepeatedPage) && start > 1 {
+            start = 1;
+        }
+        let last_page = start - 1 + count >= total;
+        let mut page: Vec<Value> = found.into_iter().skip(start - 1).take(count).collect();
+        match lie {
+            Some(Lie::ShortList) if last_page => drop(page.pop()),
+            Some(Lie::TotalOfPage) => total = page.len(),
+            Some(Lie::TotalTooLarge) => total += 1,
+            _ => {}
+        }
+        let items: Vec<Value> = page.into_iter().map(|record| self.shown(kind, record)).collect();
+        let schema = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+        (200, json!({"schemas": [schema], "totalResults": total, "startIndex": asked, "Resources": items}))
+    }
+
+    /// `attribute eq "text"`, nothing more.
+    fn filtered(&mut self, kind: &str, filter: &str) -> Option<Vec<Value>> {
+        let (attribute, value) = filter.split_once(" eq ")?;
+        let value: String = serde_json::from_str(value).ok()?;
+        if kind == "Groups" && attribute == "members.value" {
+            let inside = self.members.iter().filter(|(_, members)| members.contains(&value));
+            return Some(inside.map(|(group, _)| self.groups[group].clone()).collect());
+        }
+        let names = path_of(attribute);
+        let has = |record: &&Value| {
+            let found = names.iter().fold(vec![*record], |values, name| {
+                values.into_iter().flat_map(|value| one_or_many(&value[name.as_str()])).collect()
+            });
+            found.iter().filter_map(|it| it.as_str()).any(|it| it.eq_ignore_ascii_case(&value))
+        };
+        Some(self.of(kind).values().filter(has).cloned().collect())
+    }
+
+    fn patch(&mut self, kind: &str, id: &str, body: &Value) -> (u16, Value) {
+        if !self.of(kind).contains_key(id) {
+            return error(404, "no such record");
+        }
+        for operation in body["Operations"].as_array().into_iter().flatten() {
+            let (verb, path) = (text(operation, "op").to_lowercase(), text(operation, "path"));
+            let value = &operation["value"];
+            if kind == "Groups" && path.starts_with("members") {
+                let members = self.members.entry(id.to_owned()).or_default();
+                let leaving = path.strip_prefix("members[value eq \"").and_then(|rest| rest.strip_suffix("\"]"));
+                match (verb.as_str(), leaving) {
+                    ("add", None) => members.extend(one_or_many(value).into_iter().map(|it| text(it, "value"))),
+                    ("remove", Some(leaving)) => drop(members.remove(leaving)),
+                    _ => return error(400, "no such operation on members"),
+                }
+                continue;
+            }
+            let Some(record) = self.of(kind).get_mut(id) else { return error(404, "no such record") };
+            match (verb.as_str(), path.as_str(), value) {
+                ("replace" | "add", "", Value::Object(fields)) => {
+                    for (name, value) in fields {
+                        *slot(record, name) = value.clone();
+                    }
+                }
+                ("replace" | "add", path, value) if !path.is_empty() => *slot(record, path) = value.clone(),
+                ("remove", path, _) if !path.is_empty() => *slot(record, path) = Value::Null,
+                _ => return error(400, "no such operation"),
+            }
+        }
+        self.writes += 1;
+        (204, Value::Null)
+    }
+}
+
+fn description() -> Value {
+    let supported = |it: bool| json!({ "supported": it });
+    json!({"patch": supported(true), "filter": {"supported": true, "maxResults": 1000}, "etag": supported(false),
+        "sort": supported(false), "bulk": supported(false)})
+}
+
+fn resource_types() -> Value {
+    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    json!({"totalResults": 2, "Resources": [
+        {"id": "User", "endpoint": "/Users", "schemaExtensions": [{"schema": enterprise, "required": false}]},
+        {"id": "Group", "endpoint": "/Groups"},
+    ]})
+}
+
+fn one_or_many(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Null => Vec::new(),
+        other => vec![other],
+    }
+}
+
+fn path_of(attribute: &str) -> Vec<String> {
+    match attribute.rsplit_once(':') {
+        Some((schema, name)) => vec![schema.to_owned(), name.to_owned()],
+        None => attribute.split('.').map(str::to_owned).collect(),
+    }
+}
+
+fn slot<'r>(record: &'r mut Value, path: &str) -> &'r mut Value {
+    path_of(path).into_iter().fold(record, |place, name| {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        &mut place[name.as_str()]
+    })
+}
