@@ -193,6 +193,6 @@ fn span(validity: &lockstep_contract::Validity) -> String {
 }
 
 /// `employee_number` as people say it.
-fn words(field: &str) -> String {
+pub(crate) fn words(field: &str) -> String {
     field.replace('_', " ")
 }

@@ -2,11 +2,12 @@
 //! and white, with boxes to tick.
 
 use askama::Template;
+use lockstep_contract::Step;
 use lockstep_core::{EntryState, PlanDocument};
 
 use crate::escape::short_digest;
 use crate::html::{STYLE, minute, policy, sentence};
-use crate::row::{Row, rows};
+use crate::row::{Row, rows, words};
 
 #[derive(Template)]
 #[template(path = "worklist.html")]
@@ -71,8 +72,17 @@ fn waits(row: &Row<'_>) -> bool {
 
 /// What to do by hand, in the order that cuts access first.
 fn clicks(row: &Row<'_>) -> Vec<String> {
-    let mut clicks = vec![format!("Open cardholder {}", row.subject())];
-    clicks.extend(row.other.iter().map(|other| sentence(other)));
+    let mut clicks = Vec::new();
+    for step in &row.entry.action.steps {
+        if let Step::Provision { profile, .. } = step {
+            clicks.push("Look for the person first; create a cardholder only when there is none".to_owned());
+            clicks.extend(profile.iter().map(|(name, value)| format!("Set {} to “{value}”", words(name.as_str()))));
+        }
+    }
+    if clicks.is_empty() {
+        clicks.push(format!("Open cardholder {}", row.subject()));
+        clicks.extend(row.other.iter().map(|other| sentence(other)));
+    }
     clicks.extend(row.losses.iter().map(|loss| format!("Remove access level “{}”", loss.level)));
     clicks.extend(row.gains.iter().map(|gain| format!("Add access level “{}”", gain.level)));
     clicks.push("Save, open the record again, and check that it shows all of this".into());

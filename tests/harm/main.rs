@@ -2,9 +2,12 @@
 //! settled site where people are linked and could lose access; then the trouble comes, and `plan` and `sync` run into it.
 //! Nobody may lose access, neither in the plan nor on the PACS, and the exit code must say that somebody has to look.
 
+mod active_directory;
 mod campus;
 mod directory;
+mod domain;
 mod groups;
+mod pacs;
 mod site;
 
 use lockstep_testbed::scim::real_servers_are_demanded;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lockstep_contract::{Cardholder, CardholderId, RunId, Standing, Status};
-use lockstep_core::{ActionState, Link, LinkOrigin, Mover, Refusal};
+use lockstep_core::{ActionState, Link, LinkOrigin, Mover, PlanDocument, Refusal};
 use lockstep_engine::{LinkChange, NodeId, Store};
 use lockstep_sim::{Mishap, Operation};
 use lockstep_simulation::bench::{self, Bench, cardholder, group, hq, key, person, person_id, policy, rule};
@@ -84,8 +84,15 @@ struct Life {
     crashed: bool,
 }
 
-/// Applies the plan, dies after so many polls, starts again, and goes on to the end.
-async fn live(bench: &Bench, watched: &Watched, trouble: Option<Trouble>, polls: u64, die: impl Fn()) -> Life {
+/// Applies the plan, dies after so many polls, starts again, and goes on to the end. With a `second` death, the process
+/// that goes on dies, too.
+async fn live(
+    bench: &Bench,
+    watched: &Watched,
+    trouble: Option<Trouble>,
+    (first, second): (u64, Option<u64>),
+    die: impl Fn(),
+) -> Life {
     let run = bench.next_run();
     let document = bench.plan(run).await.expect("both sides can be read").document;
     assert_eq!(document.entries.len(), 7, "the plan has one of each, and two of the mover");
@@ -94,22 +101,32 @@ async fn live(bench: &Bench, watched: &Watched, trouble: Option<Trouble>, polls:
     if let Some(Trouble { operation, nth, mishap }) = trouble {
         bench.sim.faults().on(operation, nth, mishap);
     }
-    let outcome = Crash::after(polls, bench.apply(&approved), || {}).await;
-    let crashed = outcome.is_none();
+    let outcome = Crash::after(first, bench.apply(&approved), || {}).await;
+    let mut crashed = outcome.is_none();
     die();
     bench.restart();
     bench.sim.faults().clear();
+    if let Some(polls) = second {
+        crashed = Crash::after(polls, go_on(bench, &document), || {}).await.is_none();
+        die();
+        bench.restart();
+    }
+    go_on(bench, &document).await;
+    assert_eq!(bench.store.unsettled().await, Ok(Vec::new()), "every action that was started has an end");
+    told_the_truth(bench, run).await;
+    Life { effects: watched.take_effects(), records: records(bench), crashed }
+}
+
+/// What the next process does: settle, and apply what is left.
+async fn go_on(bench: &Bench, document: &PlanDocument) {
     bench.settle().await.expect("what is open can be settled");
-    match bench.approve(&document).await {
+    match bench.approve(document).await {
         Ok(rest) => {
             bench.apply(&rest).await.expect("the rest can be applied");
         }
         Err(Refusal::Used) => {}
         Err(other) => panic!("{other}"),
     }
-    assert_eq!(bench.store.unsettled().await, Ok(Vec::new()), "every action that was started has an end");
-    told_the_truth(bench, run).await;
-    Life { effects: watched.take_effects(), records: records(bench), crashed }
 }
 
 /// The journal says verified of every action, and its images are what really is there.
@@ -170,7 +187,7 @@ fn troubles() -> Vec<Option<Trouble>> {
 fn calm() -> Life {
     bench::run(async {
         let (bench, watched) = world(Arc::new(MemoryStore::new()), 1).await;
-        live(&bench, &watched, None, u64::MAX, || {}).await
+        live(&bench, &watched, None, (u64::MAX, None), || {}).await
     })
 }
 
@@ -181,7 +198,7 @@ fn sweep(trouble: Option<Trouble>, in_flight: u32, lucky: bool, stride: usize, c
         let life = bench::run(async {
             let store = Arc::new(MemoryStore::new());
             let (bench, watched) = world(store.clone(), in_flight).await;
-            live(&bench, &watched, trouble, polls, || store.crash(lucky)).await
+            live(&bench, &watched, trouble, (polls, None), || store.crash(lucky)).await
         });
         as_without_a_crash(&life, calm, &format!("{trouble:?}, {in_flight} at once, crash after {polls} polls"));
         if !life.crashed {
@@ -207,6 +224,27 @@ fn nor_does_a_crash_while_the_pacs_is_in_trouble() {
     for trouble in troubles() {
         sweep(trouble, 1, false, 11, &calm);
     }
+}
+
+#[test]
+fn nor_does_a_crash_while_a_crash_is_mended() {
+    let calm = calm();
+    let mut twice = 0;
+    for first in (5..110).step_by(10) {
+        for second in (0..).step_by(7) {
+            let life = bench::run(async {
+                let store = Arc::new(MemoryStore::new());
+                let (bench, watched) = world(store.clone(), 1).await;
+                live(&bench, &watched, None, (first, Some(second)), || store.crash(false)).await
+            });
+            as_without_a_crash(&life, &calm, &format!("crashes after {first} polls and {second} polls"));
+            if !life.crashed {
+                break;
+            }
+            twice += 1;
+        }
+    }
+    assert!(twice > 50, "only {twice} double crashes");
 }
 
 #[test]
@@ -250,7 +288,7 @@ fn a_disk_that_says_synced_and_lies_is_noticed() {
                     store.forget();
                     store.crash(false);
                 };
-                live(&bench, &watched, None, polls, lie).await
+                live(&bench, &watched, None, (polls, None), lie).await
             });
             as_without_a_crash(&life, &calm, "a disk that lies");
         });
@@ -268,7 +306,7 @@ fn the_same_on_sqlite() {
         let life = bench::run(async {
             let store: Arc<dyn Store> = Arc::new(SqliteStore::open_inline(&path).expect("opens"));
             let (bench, watched) = world(store, 1).await;
-            let life = live(&bench, &watched, None, polls, || {}).await;
+            let life = live(&bench, &watched, None, (polls, None), || {}).await;
             bench.store.verify().await.expect("whole after a crash");
             life
         });
