@@ -100,3 +100,27 @@ pub(crate) fn directory(kind: &str) -> Option<&'static DirectoryKind> {
 pub(crate) fn target(kind: &str) -> Option<&'static TargetKind> {
     TARGETS.iter().find(|known| known.kind == kind)
 }
+
+#[cfg(all(test, feature = "hr-csv", feature = "ldap", feature = "scim", feature = "sim"))]
+mod tests {
+    use lockstep_config::{CONNECTOR_TITLE, core_reference, reference_markdown};
+
+    use super::{DIRECTORIES, TARGETS};
+
+    #[test]
+    fn the_reference_page_has_every_setting_of_every_connector() {
+        let directories = DIRECTORIES.iter().map(|known| (known.kind, (known.schema)()));
+        let targets = TARGETS.iter().map(|known| (known.kind, (known.schema)()));
+        let connectors: Vec<_> =
+            directories.chain(targets).map(|(kind, schema)| (format!("{CONNECTOR_TITLE}`{kind}`"), schema)).collect();
+        let mut sections = core_reference();
+        sections.extend(connectors.iter().map(|(title, schema)| (title.as_str(), schema.clone())));
+        let expected = reference_markdown(&sections);
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(page, &expected).expect("the page can be written");
+        }
+        let found = std::fs::read_to_string(page).expect("the page is there");
+        assert!(found == expected, "docs/configuration.md is not current; run this test with UPDATE_DOCS=1");
+    }
+}

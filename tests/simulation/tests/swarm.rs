@@ -6,7 +6,7 @@ use lockstep_simulation::planted::Bug;
 use lockstep_simulation::swarm::{Story, live};
 
 /// Worlds unless the environment says otherwise: some twenty seconds in a debug build.
-const WORLDS: u64 = 600;
+const WORLDS: u64 = 450;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
