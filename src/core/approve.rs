@@ -9,12 +9,14 @@ mod recheck;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{Action, ActionId, Reduction, RunId, Steps, TargetId};
+use lockstep_contract::{Action, ActionId, Reduction, RunId, Steps, Subject, TargetId};
 use serde::{Deserialize, Serialize};
 
 use self::decide::{Decisions, Fate};
 use crate::guard::Trust;
-use crate::{Approval, History, Lane, LaneKind, Limits, LinkProposal, PlanDocument, Policy, Revoke, Stage};
+use crate::{
+    Approval, History, Lane, LaneKind, Limits, LinkProposal, PlanDocument, Policy, Revoke, Stage, TargetSection,
+};
 
 /// What must still hold for a plan to be applied.
 #[derive(Debug, Clone)]
@@ -282,11 +284,30 @@ fn assemble(
         let target = conditions.targets.get(&section.target);
         let routine = target.is_some_and(|t| Trust::of(t.policy, t.history, document.is_undo()) == Trust::Routine);
         if routine || decide::agreed(document, section, decisions, fates) {
-            plan.links.insert(section.target.clone(), section.links.clone());
+            plan.links.insert(section.target.clone(), undisputed(document, section, fates));
             plan.policies.insert(section.target.clone(), section.facts.policy_digest.clone());
         }
     }
     Ok(plan)
+}
+
+/// The matches that nobody has still to say yes to. A match is as good as what rests on it: where an action on the same
+/// person or record waits, is held or was rejected, the match is not remembered either. Otherwise a wrong match that
+/// somebody turned down would take that person's access away unattended, one run later.
+fn undisputed(document: &PlanDocument, section: &TargetSection, fates: &[Fate]) -> Vec<LinkProposal> {
+    let mut people = BTreeSet::new();
+    let mut cardholders = BTreeSet::new();
+    for (entry, fate) in document.entries.iter().zip(fates) {
+        let done = matches!(fate, Fate::Runs { .. } | Fate::Left(LeftBecause::Journaled));
+        if !done && entry.action.target == section.target {
+            people.extend(&entry.action.person);
+            if let Subject::Existing(cardholder) = &entry.action.subject {
+                cardholders.insert(cardholder);
+            }
+        }
+    }
+    let disputed = |link: &&LinkProposal| people.contains(&link.person) || cardholders.contains(&link.cardholder);
+    section.links.iter().filter(|link| !disputed(link)).cloned().collect()
 }
 
 fn push<L: Lane>(lanes: &mut Vec<Approved<L>>, target: &TargetId, action: Action<L::Step>) {

@@ -116,7 +116,7 @@ pub struct LinkProposal {
     pub person: PersonId,
     /// The cardholder.
     pub cardholder: CardholderId,
-    /// The key both have.
+    /// The key both have; of a card number only the last characters (S11).
     pub key: CorrelationKey,
     /// The person's keys now.
     pub keys: CorrelationKeys,

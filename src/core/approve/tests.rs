@@ -289,3 +289,18 @@ fn levels_that_are_granted_and_taken_go_to_the_lane_they_came_from() {
     assert_eq!(plan.stage()[0].actions()[0].steps.iter().count(), 2);
     assert_eq!((plan.revoke()[0].target(), plan.stage()[0].target()), (&target(), &target()));
 }
+
+#[test]
+fn a_match_is_not_remembered_while_what_rests_on_it_is_not_agreed() {
+    // Records 1 and 2 are matched for the first time; record 1 would get a level.
+    let scene = Scene::new(Sketch::of(400).matched(2).grants(1, "HQ"));
+    let remembered = |approvals: &[Approval]| {
+        let plan = scene.approve(approvals).expect("a plan that may run");
+        plan.links().values().flatten().map(|link| link.cardholder.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(remembered(&[]), ["c000002"], "nobody has said yes to record 1 yet");
+    let mut no = yes("Ada", &scene.document);
+    no.reject = scene.document.entries.iter().map(|entry| entry.action.id.clone()).collect();
+    assert_eq!(remembered(&[no]), ["c000002"], "a named no leaves no link behind");
+    assert_eq!(remembered(&[yes("Ada", &scene.document)]), ["c000001", "c000002"]);
+}

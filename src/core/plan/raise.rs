@@ -2,7 +2,7 @@
 //!
 //! What it must never do: take a level away that is unknown, or lift a suspension that is not ours.
 
-use lockstep_contract::{CorrelationKey, KeyKind, Reduction, Situation, Step};
+use lockstep_contract::{CorrelationKey, CorrelationKeys, KeyKind, Reduction, Situation, Step};
 
 use super::case::{Belongs, Case, Judgement, LevelChanges, Outcome, Planner, Work};
 use super::words::{self, advice};
@@ -24,7 +24,8 @@ impl<'a> Planner<'a> {
         if belongs != Belongs::OtherSite && cardholder.state() != State::Other {
             judgement.link = Self::propose(case, person, cardholder);
         }
-        let ours = case.link.is_some_and(|link| link.suspended_by().is_some());
+        let suspended = cardholder.state() == State::Suspended;
+        let ours = suspended && case.link.is_some_and(|link| link.suspended_by().is_some());
         match cardholder.state() {
             State::Other if belongs == Belongs::Ours => return Self::status_unknown(case, cardholder, work),
             State::Suspended if belongs == Belongs::Ours && !ours => {
@@ -34,7 +35,7 @@ impl<'a> Planner<'a> {
             }
             State::Active | State::Suspended | State::Other => {}
         }
-        let reinstate = ours && cardholder.state() == State::Suspended;
+        let reinstate = ours;
         let changes = self.level_changes(person, Some(cardholder), work);
         let amend = self.fields.differ(person, cardholder, &mut work.values);
         if changes.gains.is_empty() && changes.losses.is_empty() && !amend && !reinstate {
@@ -145,7 +146,7 @@ impl<'a> Planner<'a> {
         }
         let changes = self.level_changes(person, None, work);
         let mut judgement = Judgement::of(situation, Outcome::Provision);
-        judgement.stage.push(Step::Provision { profile: wanted.profile, keys: person.correlation_keys() });
+        judgement.stage.push(Step::Provision { profile: wanted.profile, keys: lasting_keys(person) });
         judgement.stage.extend(self.grants(&changes.gains));
         judgement.new = Some(key);
         judgement
@@ -153,7 +154,8 @@ impl<'a> Planner<'a> {
 
     pub(super) fn key_of_new(&self, person: PersonRef<'a>) -> Option<CorrelationKey> {
         let usable = |kind: &&KeyKind| self.inputs.target.capabilities.keys.contains(kind);
-        let mut kinds = self.inputs.policy.correlate.iter().filter(usable);
+        let lasting = |kind: &&KeyKind| **kind != KeyKind::Card;
+        let mut kinds = self.inputs.policy.correlate.iter().filter(lasting).filter(usable);
         kinds.find_map(|kind| person.key_refs().find(|key| key.kind == *kind)).map(KeyRef::to_key)
     }
 
@@ -163,7 +165,11 @@ impl<'a> Planner<'a> {
         cardholder: Option<CardholderRef<'a>>,
         work: &mut Work<'a>,
     ) -> LevelChanges {
-        let Work { verdicts, has, yes, open, .. } = work;
+        let sets = cardholder.map(|cardholder| (person.group_set(), cardholder.level_set()));
+        if sets.is_some_and(|(groups, levels)| work.settled.is_settled(groups, levels)) {
+            return LevelChanges::default();
+        }
+        let Work { verdicts, has, yes, open, settled, .. } = work;
         self.rules.ask(person, verdicts);
         let managed = || {
             let numbers = cardholder.into_iter().flat_map(CardholderRef::level_numbers);
@@ -191,6 +197,8 @@ impl<'a> Planner<'a> {
             for group in groups {
                 *open.entry(group).or_default() += 1;
             }
+        } else if let Some((groups, levels)) = sets.filter(|_| changes.gains.is_empty() && changes.losses.is_empty()) {
+            settled.settle(groups, levels);
         }
         changes
     }
@@ -206,8 +214,8 @@ impl<'a> Planner<'a> {
         Some(LinkProposal {
             person: person.id().clone(),
             cardholder: cardholder.id().clone(),
-            key: key.to_key(),
-            keys: person.correlation_keys(),
+            key: shown(key),
+            keys: lasting_keys(person),
         })
     }
 
@@ -220,4 +228,21 @@ impl<'a> Planner<'a> {
             )
         });
     }
+}
+
+/// The keys of a person that may be written down: a card is held by a record and may be handed on, and its number in
+/// full has no place in a plan, a link or a journal (S11).
+fn lasting_keys(person: PersonRef<'_>) -> CorrelationKeys {
+    person.key_refs().filter(|key| key.kind != KeyKind::Card).map(KeyRef::to_key).collect()
+}
+
+/// The key of a match as a plan shows it: a card number by its last characters only (S11).
+fn shown(key: KeyRef<'_>) -> CorrelationKey {
+    let whole = key.to_key();
+    if key.kind != KeyKind::Card {
+        return whole;
+    }
+    let masked = whole.to_string();
+    let tail = masked.split_once(':').map_or("", |(_, tail)| tail);
+    CorrelationKey::new(KeyKind::Card, tail).unwrap_or(whole)
 }
