@@ -55,16 +55,21 @@ pub struct Config {
     /// Groups that exist although the file does not name them: nobody is in them.
     #[serde(default)]
     pub empty_groups: Vec<String>,
-    /// The number of people that must be in the people files, exactly.
+    /// The number of people that must be in the people files, exactly. Proves that no row is missing.
     #[serde(default)]
     pub expected_rows: Option<u64>,
-    /// The least number of people that makes the people files believable.
+    /// The least number of people that makes the people files believable. A weak proof: keep it just below the number
+    /// of people there really are. Without this, `expected_rows` or `trailer`, nobody is gone for not being listed.
     #[serde(default)]
     pub min_rows: Option<u64>,
     /// The word in the first cell of the last row of every CSV file; the second cell says how many rows came before it.
-    /// A file without that row was cut.
+    /// A file without that row was cut. The strongest proof, and the only one for the file of the groups.
     #[serde(default)]
     pub trailer: Option<String>,
+    /// What to do with a file whose last line does not end. `refuse` (the default): it may have been cut inside its last
+    /// value, so nothing in it is believed. `allow`: for an export that is always written so.
+    #[serde(default)]
+    pub unterminated: Unterminated,
     /// How old the files may be, in hours, by the time of their last change. Default: any age.
     #[serde(default)]
     pub max_age_hours: Option<NonZeroU32>,
@@ -135,6 +140,17 @@ pub enum Encoding {
     /// Windows code page 1252.
     #[serde(rename = "windows-1252")]
     Windows1252,
+}
+
+/// What to do with a file whose last line does not end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unterminated {
+    /// Nothing in it is believed.
+    #[default]
+    Refuse,
+    /// Its last line is taken as it stands.
+    Allow,
 }
 
 /// What the members of a group are named by.

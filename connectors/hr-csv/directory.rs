@@ -19,6 +19,8 @@ use crate::config::Config;
 use crate::feed::{self, Feed, Plan};
 use crate::source::{Complaint, SourceFile, stamp};
 
+const PROVE: &str = "set `trailer` or `expected_rows`, or at least `min_rows`, so that a file that was cut shows";
+
 /// People and groups from files.
 #[derive(Debug)]
 pub struct HrFeed {
@@ -174,6 +176,10 @@ impl Directory for HrFeed {
             help: help.map(str::to_owned),
         };
         let mut checks = vec![check("people", CheckOutcome::Pass, format!("{} people", people.list.len()), None)];
+        if self.plan.config.authoritative && !self.plan.proves_everybody() {
+            let detail = "nothing shows that the files are whole, so nobody is gone for not being in them".to_owned();
+            checks.push(check("whole", CheckOutcome::Warn, detail, Some(PROVE)));
+        }
         if !people.aside.is_empty() {
             let places: Vec<String> =
                 people.aside.iter().take(5).map(|(place, why)| format!("{place}: {why}")).collect();
@@ -231,6 +237,11 @@ impl Directory for HrFeed {
         if !self.plan.config.authoritative {
             let message = format!("person `{id}` is not in the files, which do not hold everybody");
             return doubt(FaultKind::Unsupported, message);
+        }
+        if !self.plan.proves_everybody() {
+            let message = format!("person `{id}` is not in the files, and nothing shows that the files are whole");
+            let fault = self.fault(FaultKind::Unsupported, operation, message);
+            return Err(fault.with_help(PROVE));
         }
         match people.list.first() {
             Some(canary) => Ok(Presence::Gone(Proof::NotFound { canary: canary.id.to_string() })),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::columns::{self, Columns};
-use crate::config::{Config, Format};
+use crate::config::{Config, Format, Unterminated};
 use crate::decode::decode;
 use crate::groups::{self, Groups};
 use crate::ldif::{self, Entry};
@@ -23,6 +23,16 @@ pub(crate) struct Plan {
     pub(crate) people: Vec<SourceFile>,
     pub(crate) groups: Option<SourceFile>,
     pub(crate) zone: TimeZone,
+}
+
+impl Plan {
+    /// True when files that were read have been shown to hold everybody, so that who is not in them is not there.
+    pub(crate) fn proves_everybody(&self) -> bool {
+        // A trailer is checked in CSV only.
+        let trailers =
+            self.config.trailer.is_some() && self.people.iter().all(|file| format(self, file) == Format::Csv);
+        trailers || self.config.expected_rows.is_some() || self.config.min_rows.is_some_and(|least| least > 0)
+    }
 }
 
 /// What the files say.
@@ -56,6 +66,7 @@ pub(crate) fn load(plan: &Plan, now: Timestamp) -> Result<Feed, Complaint> {
             }
         };
         let columns = columns::resolve(&table, &plan.config)?;
+        check_end(plan, file, &text)?;
         tables.push((table, columns));
     }
     check_counts(plan, tables.iter().map(|(table, _)| table.len()).sum())?;
@@ -64,7 +75,10 @@ pub(crate) fn load(plan: &Plan, now: Timestamp) -> Result<Feed, Complaint> {
     if let Some(file) = &plan.groups {
         let read = text(plan, file, now);
         stamps.push((file.path.clone(), read.as_ref().ok().map(|(_, stamp)| *stamp)));
-        let of_file = read.and_then(|(text, _)| groups_of(plan, file, &text, &people));
+        let of_file = read.and_then(|(text, _)| {
+            let groups = groups_of(plan, file, &text, &people)?;
+            check_end(plan, file, &text).map(|()| groups)
+        });
         groups = groups.and_then(|mut all| {
             all.extend(of_file?);
             Ok(all)
@@ -122,6 +136,26 @@ fn table_of(file: &str, entries: &[Entry], aside: Vec<(String, String)>) -> Tabl
     Table { file: file.to_owned(), rows, headers, ragged: aside }
 }
 
+/// A file that was cut inside its last value reads as another value: `P040` for `P04001` is another person. The count of
+/// the rows does not show it; a line end (in LDIF the empty line after the last entry) or a trailer does.
+fn check_end(plan: &Plan, file: &SourceFile, text: &str) -> Result<(), Complaint> {
+    let (whole, end) = match format(plan, file) {
+        Format::Csv => {
+            // One line alone is a header, in which a cut shows as a column that is missing.
+            let one_line = !text.trim_end_matches(['\n', '\r']).contains(['\n', '\r']);
+            (plan.config.trailer.is_some() || one_line || text.ends_with(['\n', '\r']), "a line end")
+        }
+        Format::Ldif => (ldif::ends(text), "an empty line"),
+    };
+    if whole || plan.config.unterminated == Unterminated::Allow {
+        return Ok(());
+    }
+    let message = format!("{}: the file does not end with {end}; it may have been cut", file.name);
+    let help = "let the export run again; if it always writes the file so, set `unterminated = \"allow\"`, or for CSV \
+                better `trailer`";
+    Err(Complaint::broken(message).with_help(help))
+}
+
 /// An export that holds nobody, or fewer than it must, is a failed export.
 fn check_counts(plan: &Plan, found: u64) -> Result<(), Complaint> {
     let names: Vec<&str> = plan.people.iter().map(|file| file.name.as_str()).collect();
@@ -142,7 +176,7 @@ fn check_counts(plan: &Plan, found: u64) -> Result<(), Complaint> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::config::{Config, Delimiter, Encoding, Files, MembersBy, StatusWords};
+    use crate::config::{Config, Delimiter, Encoding, Files, MembersBy, StatusWords, Unterminated};
 
     /// Settings as they are when only the people file is named.
     pub(crate) fn config() -> Config {
@@ -163,6 +197,7 @@ pub(crate) mod tests {
             expected_rows: None,
             min_rows: None,
             trailer: None,
+            unterminated: Unterminated::Refuse,
             max_age_hours: None,
             page_size: 500.try_into().expect("not zero"),
         }

@@ -59,6 +59,12 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Entries, Complaint> {
     Ok((entries, aside))
 }
 
+/// True when the last entry is followed by an empty line, or by comments after one: then no line of it is missing.
+pub(crate) fn ends(text: &str) -> bool {
+    let last = text.lines().rev().find(|line| !line.starts_with('#'));
+    text.ends_with(['\n', '\r']) && last.is_none_or(|line| line.trim_end_matches('\r').is_empty())
+}
+
 /// Lines as they were before folding, with the number of their first line; comments are left out.
 fn unfolded(file: &str, text: &str) -> Result<Vec<(u64, String)>, Complaint> {
     let mut lines: Vec<(u64, String)> = Vec::new();

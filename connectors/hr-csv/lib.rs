@@ -19,5 +19,5 @@ mod source;
 mod standing;
 mod table;
 
-pub use config::{Config, Delimiter, Encoding, Files, Format, MembersBy, StatusWords};
+pub use config::{Config, Delimiter, Encoding, Files, Format, MembersBy, StatusWords, Unterminated};
 pub use directory::{HrFeed, open};

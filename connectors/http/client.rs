@@ -194,6 +194,11 @@ impl Call<'_> {
         self.client
     }
 
+    /// When the budget of this call ends.
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// Sends one request and reads its answer to the end, whatever its status.
     ///
     /// # Errors

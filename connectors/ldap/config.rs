@@ -47,7 +47,8 @@ pub struct Config {
     /// server without tombstones.
     #[serde(default)]
     pub canary: Canaries,
-    /// Look for tombstones in *Deleted Objects* (Active Directory; the account needs the right to list it).
+    /// Look for tombstones in *Deleted Objects* (Active Directory; the account needs the right to list it). Without it,
+    /// nobody who was deleted there is known to be gone.
     #[serde(default)]
     pub show_deleted: bool,
     /// Distinguished names below which other servers are responsible and nobody of ours is. A reference to any other
@@ -100,6 +101,22 @@ pub struct People {
     /// standing is unknown.
     #[serde(default)]
     pub locked_is_ended: bool,
+    /// What proves that somebody who is not found is gone. `tombstone`: only a tombstone; needs `show_deleted`.
+    /// `not-found`: that the whole naming context was searched while the `canary` was seen. Only for an account that may
+    /// read **all** of the naming context: whoever is moved to where it may not read would be taken for gone, and lose
+    /// access. Default: `tombstone` on Active Directory, `not-found` elsewhere, where servers keep no tombstones.
+    #[serde(default)]
+    pub gone: Option<Gone>,
+}
+
+/// What proves that somebody who is not found is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gone {
+    /// A tombstone among the deleted entries.
+    Tombstone,
+    /// That nobody has the id in the naming context, while the canary was seen.
+    NotFound,
 }
 
 /// An attribute that says whether somebody is still here. Values are compared without ASCII case; any value that is in

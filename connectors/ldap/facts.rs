@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     pub(crate) active_directory: bool,
     /// The naming context that holds the people: look-ups by id search all of it.
     pub(crate) root: String,
+    /// The server named it. Otherwise it is the place of the people, and whoever is moved elsewhere is out of sight.
+    pub(crate) root_known: bool,
     pub(crate) id: IdAttribute,
     pub(crate) fields: FieldMap,
     /// The attributes that can say that somebody has ended, and that the schema knows.
@@ -66,7 +68,9 @@ impl Facts {
             Flavor::Openldap => false,
             Flavor::Auto => root.texts("supportedCapabilities").any(|oid| oid == CAPABILITY_ACTIVE_DIRECTORY),
         };
-        let context = naming_context(&root, &settings.people_base).unwrap_or(&settings.config.people.base).to_owned();
+        let context = naming_context(&root, &settings.people_base);
+        let root_known = context.is_some();
+        let context = context.unwrap_or(&settings.config.people.base).to_owned();
         let schema = if active_directory { None } else { schema(session, call, &root).await? };
         let known = |name: &str| schema.as_ref().is_none_or(|schema| schema.knows(name));
         let (people, groups) = (&settings.people_filter, &settings.groups_filter);
@@ -95,6 +99,7 @@ impl Facts {
                 )
             }),
             root: context,
+            root_known,
         })
     }
 }

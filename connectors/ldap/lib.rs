@@ -2,7 +2,8 @@
 //!
 //! One rule stands above all: unreadable is never empty. A search counts only when the server ended it with success and
 //! referred to nobody else; a group in which nobody is seen is empty only with a proof; somebody who is not found is gone
-//! only with a tombstone or with the canary seen on the same connection. Nothing here writes, and nothing decides.
+//! only with a tombstone or, where the settings say that the account sees everything, with the canary seen on the same
+//! connection. Nothing here writes, and nothing decides.
 
 #![forbid(unsafe_code)]
 
@@ -27,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-pub use config::{Bind, Canaries, Config, Flavor, Groups, People, State};
+pub use config::{Bind, Canaries, Config, Flavor, Gone, Groups, People, State};
 use lockstep_contract::{
     CorrelationKey, Cursor, Cx, Directory, DirectoryId, DirectoryInfo, Fault, FaultKind, GroupId, GroupPath, Health,
     Membership, Opening, Page, Person, PersonId, Presence, Scope,
@@ -135,6 +136,11 @@ impl Settings {
         }
         if config.page_size == 0 || config.groups.range == Some(0) {
             return Err("`page_size` and `groups.range` must be at least 1".to_owned());
+        }
+        if config.show_deleted && config.people.gone == Some(Gone::NotFound) {
+            let message =
+                "`people.gone = \"not-found\"` and `show_deleted` exclude each other: with tombstones, only they count";
+            return Err(message.to_owned());
         }
         if config.groups.canary_in_every_group && config.canary.iter().next().is_none() {
             return Err("`groups.canary_in_every_group` needs a `canary`".to_owned());

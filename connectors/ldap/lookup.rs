@@ -6,10 +6,19 @@ use lockstep_contract::{CorrelationKey, Cx, Fault, FaultKind, KeyKind, Person, P
 
 use crate::Ldap;
 use crate::api::{Call, Search, Session, Sight};
+use crate::config::Gone;
 use crate::entry::Entry;
 use crate::facts::Facts;
 use crate::filter;
 use crate::guid;
+
+pub(crate) const NO_TOMBSTONES: &str = "on Active Directory, set `show_deleted = true` and let the account list Deleted \
+    Objects; or, if it may read the whole naming context, `people.gone = \"not-found\"`";
+
+/// Somebody is not seen, and that proves nothing.
+fn doubt(call: &Call<'_>, message: String, help: &str) -> Fault {
+    call.about("look somebody up").fault(FaultKind::Denied, message).with_help(help)
+}
 
 impl Ldap {
     /// The people with this key.
@@ -49,24 +58,70 @@ impl Ldap {
             return Ok(Presence::Present(Box::new(person)));
         }
         let facts = self.facts(&call, &session).await?;
-        if facts.active_directory
-            && self.settings.config.show_deleted
-            && self.tombstone(&call, &session, &facts, id).await?
-        {
-            self.give_back(session);
-            return Ok(Presence::Gone(Proof::Tombstone));
-        }
-        let about = call.about("look somebody up");
-        if self.see_canaries(&call, &session, &facts).await?.is_empty() {
-            let message = format!("{id} is not seen, and without a canary that does not prove that it is gone");
-            let fault = about.fault(FaultKind::Denied, message);
-            return Err(
-                fault.with_help("set `canary` to an account that never leaves, and `show_deleted` on Active Directory")
-            );
-        }
+        let proof = match self.gone_by(&facts) {
+            Gone::Tombstone => self.proof_by_tombstone(&call, &session, &facts, id).await?,
+            Gone::NotFound => self.proof_by_absence(&call, &session, &facts, id).await?,
+        };
         self.give_back(session);
-        let canary = self.settings.config.canary.iter().next().unwrap_or_default().to_owned();
-        Ok(Presence::Gone(Proof::NotFound { canary }))
+        Ok(Presence::Gone(proof))
+    }
+
+    /// What this directory takes for a proof. Active Directory keeps tombstones, so there nothing less is needed.
+    pub(crate) fn gone_by(&self, facts: &Facts) -> Gone {
+        let usual = if facts.active_directory { Gone::Tombstone } else { Gone::NotFound };
+        self.settings.config.people.gone.unwrap_or(usual)
+    }
+
+    async fn proof_by_tombstone(
+        &self,
+        call: &Call<'_>,
+        session: &Session,
+        facts: &Facts,
+        id: &PersonId,
+    ) -> Result<Proof, Fault> {
+        if !facts.active_directory || !self.settings.config.show_deleted {
+            return Err(doubt(call, format!("{id} is not seen, and no tombstones are looked for"), NO_TOMBSTONES));
+        }
+        if self.tombstone(call, session, facts, id).await? {
+            return Ok(Proof::Tombstone);
+        }
+        let message = format!("{id} is not found, and no tombstone: perhaps moved where this account cannot see");
+        let help =
+            "let the account read the place, or list Deleted Objects if it may not yet (see the rights it needs)";
+        Err(doubt(call, message, help))
+    }
+
+    /// A moved entry keeps its id. So nobody with the id in a naming context that is read whole is a proof; whether the
+    /// account may read all of it can only be tried at its top and at the canaries.
+    async fn proof_by_absence(
+        &self,
+        call: &Call<'_>,
+        session: &Session,
+        facts: &Facts,
+        id: &PersonId,
+    ) -> Result<Proof, Fault> {
+        let Some(canary) = self.settings.config.canary.iter().next() else {
+            let message = format!("{id} is not seen, and without a canary that does not prove that it is gone");
+            return Err(doubt(call, message, "set `canary` to an account that never leaves"));
+        };
+        self.see_canaries(call, session, facts).await?;
+        if !self.sees_root(call, session, facts).await? {
+            let message = format!(
+                "{id} is not seen, nor is the top of the naming context: perhaps moved where this account cannot see"
+            );
+            return Err(doubt(call, message, "let the account read the whole naming context"));
+        }
+        Ok(Proof::NotFound { canary: canary.to_owned() })
+    }
+
+    /// True when the account may read the entry at the top of the naming context in which people are looked for.
+    pub(crate) async fn sees_root(&self, call: &Call<'_>, session: &Session, facts: &Facts) -> Result<bool, Fault> {
+        let search = Search::entry(facts.root.as_str(), vec!["objectClass".to_owned()]);
+        Ok(facts.root_known
+            && match session.entry(call, "read the top of the naming context", &search).await? {
+                Sight::Seen(entry) => !entry.values("objectClass").is_empty(),
+                Sight::Absent { .. } | Sight::Hidden => false,
+            })
     }
 
     /// Looks everywhere in the naming context: somebody who was moved is not gone.

@@ -4,9 +4,11 @@ use lockstep_contract::{Check, CheckOutcome, Cx, Fault, Health, ServerMark};
 
 use crate::Ldap;
 use crate::api::{Call, Search, Session, Sight};
+use crate::config::Gone;
 use crate::entry::Entry;
 use crate::facts::{Facts, root_entry};
 use crate::guid;
+use crate::lookup::NO_TOMBSTONES;
 use crate::standing::generalized_time;
 
 /// Relative ids of groups that may change a domain: its administrators and those of schema, enterprise and policies,
@@ -32,6 +34,7 @@ impl Ldap {
         checks.push(self.base("people base", &call, &session, people).await?);
         checks.push(self.base("groups base", &call, &session, groups).await?);
         checks.push(self.canary_check(&call, &session, &facts).await);
+        checks.push(self.gone_check(&call, &session, &facts).await?);
         checks.push(state_check(&facts, self.settings.config.people.state.is_some()));
         let places = [facts.root.as_str(), people, groups];
         checks.push(over_privilege(&call, &session, &facts, &root, &places).await?);
@@ -63,6 +66,46 @@ impl Ldap {
             Ok(seen) => pass("canary", format!("{} seen", seen.len())),
             Err(fault) => fail("canary", fault.message, "check the rights of the service account"),
         }
+    }
+
+    /// Whether somebody who is deleted will be known to be gone.
+    async fn gone_check(&self, call: &Call<'_>, session: &Session, facts: &Facts) -> Result<Check, Fault> {
+        let name = "gone";
+        let config = &self.settings.config;
+        let warn = |detail: &str, help: &str| Check {
+            outcome: CheckOutcome::Warn,
+            help: Some(help.to_owned()),
+            ..pass(name, detail.to_owned())
+        };
+        if self.gone_by(facts) == Gone::NotFound {
+            return Ok(if self.sees_root(call, session, facts).await? {
+                pass(
+                    name,
+                    format!("whoever is not in {} while the canary is; the account must see all of it", facts.root),
+                )
+            } else {
+                let detail = "the top of the naming context is not visible: nobody can be proven gone";
+                warn(detail, "let the account read the whole naming context")
+            });
+        }
+        if !facts.active_directory || !config.show_deleted {
+            return Ok(warn("no tombstones are looked for: nobody can be proven gone", NO_TOMBSTONES));
+        }
+        // The container itself may be visible to somebody who may not list it.
+        let search = Search {
+            base: format!("CN=Deleted Objects,{}", facts.root),
+            filter: "(isDeleted=TRUE)".to_owned(),
+            attributes: vec!["lastKnownParent".to_owned()],
+            deleted: true,
+            ..Search::default()
+        };
+        let found = session.ask(call, name, &search).await?;
+        Ok(if found.entries.iter().any(|entry| !entry.values("lastKnownParent").is_empty()) {
+            pass(name, "by tombstones; some are visible in Deleted Objects".to_owned())
+        } else {
+            let detail = "no tombstone is visible in Deleted Objects: none is there, or the account may not list it";
+            warn(detail, "let the account list Deleted Objects; without that, nobody can be proven gone")
+        })
     }
 
     async fn server_mark(

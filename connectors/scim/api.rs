@@ -1,9 +1,12 @@
 //! Requests and their answers: the only place that knows addresses and media types. This module must not decide what an
 //! answer means for a cardholder.
 
+use std::sync::Arc;
+
 use lockstep_contract::{Cx, Fault, FaultKind};
 use lockstep_http::{Answer, Call, CallFault, Client, Effect, Method, Request, Url, Value};
 use serde_json::{Map, json};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::convert::compact_member;
 
@@ -11,6 +14,8 @@ use crate::convert::compact_member;
 pub(crate) type Object = Map<String, Value>;
 
 const MEDIA: &str = "application/scim+json";
+/// An answer of so many bytes takes milliseconds to take apart.
+const LONG: usize = 32 * 1024;
 const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// The two kinds of resource that are used.
@@ -76,6 +81,18 @@ impl<'a> Api<'a> {
         self.call.client().system()
     }
 
+    /// Waits for the turn of this call, as long as its budget allows.
+    pub(crate) async fn turn(
+        &self,
+        turn: Arc<tokio::sync::Mutex<()>>,
+        operation: &str,
+    ) -> Result<OwnedMutexGuard<()>, CallFault> {
+        tokio::time::timeout_at(self.call.deadline(), turn.lock_owned()).await.map_err(|_| {
+            let message = "other changes of the same record took too long; nothing of this one was sent";
+            CallFault::not_sent(self.fault(FaultKind::Unreachable, operation, message))
+        })
+    }
+
     pub(crate) fn fault(&self, kind: FaultKind, operation: &str, message: impl Into<String>) -> Fault {
         Fault::new(kind, self.system(), operation, message)
     }
@@ -126,11 +143,39 @@ impl<'a> Api<'a> {
             fault.fault.help = Some("check `url`: the names of resources are appended to it as they are".to_owned());
             return Err(fault);
         }
-        list_page(&checked(answer)?)
+        let answer = checked(answer)?;
+        if answer.body().len() < LONG {
+            return list_page(&answer);
+        }
+        self.beside(operation, move || list_page(&answer)).await?
+    }
+
+    /// Does work that takes milliseconds beside: the same thread may be waiting for another system.
+    pub(crate) async fn beside<T: Send + 'static>(
+        &self,
+        operation: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CallFault> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => Ok(done),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(self.protocol(operation, "the program ended before the answer was read")),
+            },
+        }
     }
 
     /// Reads one record; `None` when the server says positively that it has none of this id.
     pub(crate) async fn get(&self, resource: Resource, id: &str) -> Result<Option<Object>, CallFault> {
+        Ok(self.get_tagged(resource, id).await?.map(|(record, _)| record))
+    }
+
+    /// As [`get`](Self::get), with the `ETag` of the answer.
+    pub(crate) async fn get_tagged(
+        &self,
+        resource: Resource,
+        id: &str,
+    ) -> Result<Option<(Object, Option<String>)>, CallFault> {
         let operation = format!("read {} {id}", resource.one());
         let answer = self.call.send(Request::get(self.url(&[resource.path(), id], &[])?, MEDIA, &*operation)).await?;
         if answer.status() == 404 {
@@ -140,9 +185,10 @@ impl<'a> Api<'a> {
             }
             return Ok(None);
         }
-        let object = object(&checked(answer)?)?;
+        let answer = checked(answer)?;
+        let object = object(&answer)?;
         match object.get("id").and_then(Value::as_str) {
-            Some(found) if found == id => Ok(Some(object)),
+            Some(found) if found == id => Ok(Some((object, answer.etag().map(str::to_owned)))),
             Some(_) | None => Err(self.protocol(&operation, "the server sent another record than the one asked for")),
         }
     }

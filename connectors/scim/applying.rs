@@ -9,6 +9,7 @@ use lockstep_contract::{
 };
 use lockstep_http::{Answer, CallFault, Effect, Value};
 use serde_json::json;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::Scim;
 use crate::api::{Api, Object, Op, Resource, checked, object, quoted, scim_type};
@@ -124,9 +125,13 @@ impl Writer<'_> {
         Ok(answer)
     }
 
-    /// The record, which must be there.
-    async fn current(&self, resource: Resource, id: &str) -> Result<Object, ApplyFault> {
-        let found = self.api.get(resource, id).await.map_err(|fault| self.not_read(fault))?;
+    /// The record, which must be there, and its version where this server has versions.
+    async fn current(&self, resource: Resource, id: &str) -> Result<(Object, Option<String>), ApplyFault> {
+        let found = self.api.get_tagged(resource, id).await.map_err(|fault| self.not_read(fault))?;
+        let found = found.map(|(record, tag)| {
+            let version = self.provider.etag.then(|| version_of(&record).or(tag)).flatten();
+            (record, version)
+        });
         let operation = format!("change {} {id}", resource.one());
         found.ok_or_else(|| self.refused(FaultKind::Missing, &operation, "it is not there"))
     }
@@ -136,22 +141,28 @@ impl Writer<'_> {
             let answer = self.api.patch(Resource::Users, id.as_str(), ops).await;
             return self.sent(answer).map(drop);
         }
-        let mut user = self.current(Resource::Users, id.as_str()).await?;
-        let version = self.version(&user);
+        let (mut user, version) = self.current(Resource::Users, id.as_str()).await?;
         change(&mut user, ops);
         let answer = self.api.put(Resource::Users, id.as_str(), &writable(user), version).await;
         self.sent(answer).map(drop)
     }
 
-    fn version(&self, record: &Object) -> Option<String> {
-        self.provider.etag.then(|| version_of(record)).flatten()
+    /// The turn to change a group, where some change of a group is more than one request: reading it and writing it
+    /// back, or counting its members before and after. Then single requests wait as well, or they would fall in between.
+    async fn turn(&self, level: &AccessLevelId) -> Result<Option<OwnedMutexGuard<()>>, ApplyFault> {
+        if self.provider.patch && self.scim.config.member_removal == MemberRemoval::Path {
+            return Ok(None);
+        }
+        let operation = format!("change group {level}");
+        let turn = self.api.turn(self.scim.turn_of(level), &operation).await;
+        turn.map(Some).map_err(|fault| self.not_read(fault))
     }
 
     async fn amendment(&self, id: &CardholderId, profile: &Profile) -> Result<Vec<Op>, ApplyFault> {
         if !convert::needs_current(profile) {
             return Ok(amend_ops(profile, None));
         }
-        let user = self.current(Resource::Users, id.as_str()).await?;
+        let (user, _) = self.current(Resource::Users, id.as_str()).await?;
         let mut ops = amend_ops(profile, Some(&user));
         // Some servers refuse to take away what is not there.
         ops.retain(|op| op.value.is_some() || convert::has(&user, &op.path));
@@ -160,22 +171,24 @@ impl Writer<'_> {
 
     async fn add_member(&mut self, level: &AccessLevelId, user: &CardholderId) -> Result<(), ApplyFault> {
         let member = json!({"value": user.as_str()});
+        let _turn = self.turn(level).await?;
         if self.provider.patch {
             let op = Op { verb: "add", path: "members".to_owned(), value: Some(Value::Array(vec![member])) };
             let answer = self.api.patch(Resource::Groups, level.as_str(), &[op]).await;
             // Some servers call a member that is there already a clash. It is what was asked for.
             return self.sent_or(answer, 409, "uniqueness");
         }
-        let mut group = self.current(Resource::Groups, level.as_str()).await?;
+        let (mut group, version) = self.current(Resource::Groups, level.as_str()).await?;
         let members = members_of(&mut group);
         if members.iter().any(|m| is_member(m, user)) {
             return Ok(());
         }
         members.push(member);
-        self.put_group(level, group).await
+        self.put_group(level, group, version).await
     }
 
     async fn remove_member(&mut self, level: &AccessLevelId, user: &CardholderId) -> Result<(), ApplyFault> {
+        let _turn = self.turn(level).await?;
         let removal = if self.provider.patch { self.scim.config.member_removal } else { MemberRemoval::Replace };
         match removal {
             MemberRemoval::Path => {
@@ -187,17 +200,17 @@ impl Writer<'_> {
             }
             MemberRemoval::Value => self.remove_by_value(level, user).await,
             MemberRemoval::Replace => {
-                let mut group = self.current(Resource::Groups, level.as_str()).await?;
+                let (mut group, version) = self.current(Resource::Groups, level.as_str()).await?;
                 let members = members_of(&mut group);
                 let before = members.len();
                 members.retain(|m| !is_member(m, user));
-                if members.len() == before { Ok(()) } else { self.put_group(level, group).await }
+                if members.len() == before { Ok(()) } else { self.put_group(level, group, version).await }
             }
         }
     }
 
     async fn remove_by_value(&mut self, level: &AccessLevelId, user: &CardholderId) -> Result<(), ApplyFault> {
-        let mut group = self.current(Resource::Groups, level.as_str()).await?;
+        let (mut group, _) = self.current(Resource::Groups, level.as_str()).await?;
         let before = members_of(&mut group).clone();
         if !before.iter().any(|m| is_member(m, user)) {
             return Ok(());
@@ -206,7 +219,7 @@ impl Writer<'_> {
         let op = Op { verb: "remove", path: "members".to_owned(), value: Some(value) };
         let answer = self.api.patch(Resource::Groups, level.as_str(), &[op]).await;
         self.sent(answer)?;
-        let mut group = self.current(Resource::Groups, level.as_str()).await?;
+        let (mut group, _) = self.current(Resource::Groups, level.as_str()).await?;
         let after = members_of(&mut group).len();
         if after + 1 < before.len() {
             let message = format!(
@@ -223,8 +236,12 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn put_group(&mut self, level: &AccessLevelId, group: Object) -> Result<(), ApplyFault> {
-        let version = self.version(&group);
+    async fn put_group(
+        &mut self,
+        level: &AccessLevelId,
+        group: Object,
+        version: Option<String>,
+    ) -> Result<(), ApplyFault> {
         let answer = self.api.put(Resource::Groups, level.as_str(), &writable(group), version).await;
         self.sent(answer).map(drop)
     }

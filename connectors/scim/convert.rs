@@ -215,19 +215,28 @@ pub(crate) struct Member {
 }
 
 /// Reads a group.
-pub(crate) fn group(object: &Object) -> Result<Group, BadRecord> {
-    let id = id_of(object, "group")?;
-    let place = || format!("group {id}");
-    let members = match object.iter().find(|(key, _)| key.eq_ignore_ascii_case("members")).map(|(_, value)| value) {
+pub(crate) fn group(mut object: Object) -> Result<Group, BadRecord> {
+    let name = object.keys().find(|key| key.eq_ignore_ascii_case("members")).cloned();
+    let list = name.and_then(|name| object.remove(&name));
+    let id = id_of(&object, "group")?;
+    let members = match list {
         None | Some(Value::Null) => None,
-        Some(Value::Array(members)) => Some(members.iter().map(member).collect::<Option<Vec<_>>>()),
+        Some(Value::Array(members)) => Some(members.into_iter().map(member_of).collect::<Option<Vec<_>>>()),
         Some(_) => Some(None),
     };
-    let members = members.map(|m| m.ok_or_else(|| BadRecord::Type(place(), "members"))).transpose()?;
+    let members = members.map(|m| m.ok_or_else(|| BadRecord::Type(format!("group {id}"), "members"))).transpose()?;
     let level =
-        AccessLevel { name: text(object, "displayName").unwrap_or_default().to_owned(), ..AccessLevel::default() };
+        AccessLevel { name: text(&object, "displayName").unwrap_or_default().to_owned(), ..AccessLevel::default() };
     let id = AccessLevelId::new(id).map_err(|error| BadRecord::Id("group", error.to_string()))?;
     Ok(Group { id, level, members })
+}
+
+/// As [`member`], and an id that is there already is taken over.
+fn member_of(value: Value) -> Option<Member> {
+    match value {
+        Value::String(id) => Some(Member { id, is_group: false }).filter(|member| !member.id.is_empty()),
+        other => member(&other),
+    }
 }
 
 /// Makes a member of a group in a list as small as it can be: a user is its id. A group as a member stays as it is.

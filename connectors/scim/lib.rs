@@ -12,25 +12,27 @@ mod config;
 mod convert;
 mod discovery;
 mod finding;
+mod listed;
 mod listing;
 mod memberships;
 mod probing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use lockstep_contract::{
-    Action, ApplyFault, Capabilities, Cardholder, CardholderId, Catalog, CorrelationKey, CredentialSupport, Cursor, Cx,
-    Enforcement, Fault, FaultKind, Granularity, Health, KeyKind, Next, Opening, Page, Receipt, Suspend, Target,
-    TargetId, TargetInfo, TargetReader,
+    AccessLevelId, Action, ApplyFault, Capabilities, Cardholder, CardholderId, Catalog, CorrelationKey,
+    CredentialSupport, Cursor, Cx, Enforcement, Fault, FaultKind, Granularity, Health, KeyKind, Next, Opening, Page,
+    Receipt, Suspend, Target, TargetId, TargetInfo, TargetReader,
 };
 use lockstep_http::{CallFault, Client};
 
 use api::{Api, Object, Resource};
 use discovery::Provider;
+use listed::{Listed, Lister, named_levels};
 use listing::Walk;
 use memberships::{Memberships, Source};
 
@@ -55,6 +57,8 @@ pub struct Scim {
     canaries: Mutex<BTreeMap<KeyKind, (CardholderId, CorrelationKey)>>,
     walks: Mutex<BTreeMap<u64, Arc<tokio::sync::Mutex<UserWalk>>>>,
     walk_number: AtomicU64,
+    /// Whose turn it is to read a group and write it back.
+    turns: Mutex<BTreeMap<AccessLevelId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// A value that is relied on for a while.
@@ -79,7 +83,7 @@ impl<T: Clone> Learned<T> {
 struct UserWalk {
     walk: Walk,
     /// `None` when the groups that users name are what counts.
-    memberships: Option<Memberships>,
+    memberships: Option<Arc<Memberships>>,
 }
 
 /// Opens a target. Reads files and secrets, and connects to nothing.
@@ -99,6 +103,7 @@ pub fn open(id: TargetId, config: Config, opening: &Opening<'_>) -> Result<Scim,
         canaries: Mutex::new(BTreeMap::new()),
         walks: Mutex::new(BTreeMap::new()),
         walk_number: AtomicU64::new(0),
+        turns: Mutex::new(BTreeMap::new()),
     })
 }
 
@@ -126,6 +131,13 @@ fn info(id: TargetId, config: &Config, base: &str) -> TargetInfo {
 }
 
 impl Scim {
+    /// The lock that everybody holds who reads a group in order to write it back: two of them at once, and the second
+    /// would undo what the first did.
+    fn turn_of(&self, level: &AccessLevelId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(level.clone()).or_default())
+    }
+
     /// What the server says about itself.
     async fn provider(&self, api: &Api<'_>) -> Result<Provider, CallFault> {
         if let Some(provider) = self.provider.get() {
@@ -167,7 +179,9 @@ impl Scim {
         let provider = self.provider(api).await?;
         let memberships = match memberships::fixed(self.config.memberships) {
             Some(Source::UserGroups) => None,
-            Some(Source::AllGroups | Source::GroupFilter) | None => Some(self.all_memberships(api, &provider).await?),
+            Some(Source::AllGroups | Source::GroupFilter) | None => {
+                Some(Arc::new(self.all_memberships(api, &provider).await?))
+            }
         };
         let walk = Walk::new(Resource::Users, &provider);
         let number = self.walk_number.fetch_add(1, Ordering::Relaxed);
@@ -201,8 +215,18 @@ impl Scim {
             return Err(stale(api));
         }
         let users = walk.walk.next(api).await?;
-        let items = users.iter().map(|user| self.listed(user, walk.memberships.as_ref(), etag));
-        let items = items.collect::<Result<_, _>>().map_err(|problem| api.protocol("list users", &problem))?;
+        let lister = Lister {
+            memberships: walk.memberships.clone(),
+            cross_check: self.config.memberships == MembershipsSetting::Auto,
+            shape: self.config.shape(etag),
+        };
+        let listed = api.beside("list users", move || lister.page(users)).await?;
+        let Listed { items, fewer } = listed.map_err(|problem| api.protocol("list users", &problem))?;
+        if fewer && self.source.get() == Some(Source::UserGroups) {
+            // It told the truth about the samples and not about this one: from now on only the members count.
+            tracing::warn!(system = %self.info.id, "the groups that users name are not all of their groups");
+            self.source.set(Source::AllGroups);
+        }
         let next = match walk.walk.census() {
             Some(census) => {
                 self.walks.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
@@ -212,42 +236,6 @@ impl Scim {
         };
         Ok(Page { items, next })
     }
-
-    fn listed(&self, user: &Object, memberships: Option<&Memberships>, etag: bool) -> Result<Cardholder, String> {
-        let bad = |error: convert::BadRecord| error.to_string();
-        let levels = match memberships {
-            None => named_levels(user).map_err(bad)?,
-            Some(memberships) => {
-                let cross_check = self.config.memberships == MembershipsSetting::Auto;
-                if let Some(group) = memberships.contradiction(user).filter(|_| cross_check) {
-                    return Err(format!(
-                        "user {} names group {group}, whose members do not name the user; read again, and if it stays so, \
-                         set `memberships = \"all-groups\"`",
-                        convert::id_of(user, "user").unwrap_or("without id")
-                    ));
-                }
-                let levels = memberships.levels_of(convert::id_of(user, "user").map_err(bad)?);
-                if cross_check
-                    && self.source.get() == Some(Source::UserGroups)
-                    && named_levels(user) != Ok(levels.clone())
-                {
-                    // It told the truth about the samples and not about this one: from now on only the members count.
-                    tracing::warn!(system = %self.info.id, "the groups that users name are not all of their groups");
-                    self.source.set(Source::AllGroups);
-                }
-                levels
-            }
-        };
-        convert::cardholder(user, levels, self.config.shape(etag)).map_err(bad)
-    }
-}
-
-fn named_levels(user: &Object) -> Result<BTreeSet<lockstep_contract::AccessLevelId>, convert::BadRecord> {
-    let named = convert::groups_of(user).unwrap_or_default();
-    named
-        .into_iter()
-        .map(|id| lockstep_contract::AccessLevelId::new(id).map_err(|e| convert::BadRecord::Id("group", e.to_string())))
-        .collect()
 }
 
 fn stale(api: &Api<'_>) -> CallFault {

@@ -8,7 +8,7 @@ use lockstep_http::CallFault;
 
 use crate::api::{Api, Object, Resource, quoted};
 use crate::config::Memberships as Setting;
-use crate::convert::{self, Group, groups_of, id_of};
+use crate::convert::{self, Group, Member, groups_of};
 use crate::discovery::Provider;
 use crate::listing::Walk;
 
@@ -32,6 +32,8 @@ pub(crate) enum Source {
 pub(crate) struct Memberships {
     groups: Vec<AccessLevelId>,
     of: HashMap<Box<str>, Vec<u32>>,
+    /// The first member that says of itself that it is a group: where, and its id.
+    nested: Option<(u32, String)>,
     /// The levels, for the catalog.
     pub(crate) catalog: Catalog,
 }
@@ -43,13 +45,18 @@ impl Memberships {
         positions.filter_map(|at| self.groups.get(*at as usize)).cloned().collect()
     }
 
-    /// The first group that a user names and that does not name the user.
-    pub(crate) fn contradiction<'a>(&self, user: &'a Object) -> Option<&'a str> {
-        let id = id_of(user, "user").ok()?;
-        let known = self.levels_of(id);
-        let is_level = |group: &&str| self.catalog.levels.keys().any(|level| level.as_str() == *group);
-        let named = groups_of(user)?;
-        named.into_iter().find(|group| !known.iter().any(|level| level.as_str() == *group) && is_level(group))
+    /// How the groups that a user names agree with the levels that the members of all groups say.
+    pub(crate) fn compare<'a>(&self, user: &'a Object, levels: &BTreeSet<AccessLevelId>) -> Agreement<'a> {
+        let named = groups_of(user);
+        if named.as_ref().map_or(0, BTreeSet::len) == levels.len()
+            && named.iter().flatten().copied().eq(levels.iter().map(AccessLevelId::as_str))
+        {
+            return Agreement::Same;
+        }
+        let known: BTreeSet<&str> = levels.iter().map(AccessLevelId::as_str).collect();
+        let is_level = |group: &str| self.catalog.levels.keys().any(|level| level.as_str() == group);
+        let more = named.into_iter().flatten().find(|group| !known.contains(group) && is_level(group));
+        more.map_or(Agreement::Fewer, Agreement::Contradicts)
     }
 
     /// People in groups, those in most of them first.
@@ -59,42 +66,79 @@ impl Memberships {
         people.into_iter().take(SAMPLES * 4).map(|(id, _)| id).collect()
     }
 
-    fn add(&mut self, group: Group) {
-        let at = self.groups.len() as u32;
-        for member in group.members.into_iter().flatten() {
-            let groups = self.of.entry(member.id.into_boxed_str()).or_default();
+    /// Takes a group in, and returns its place.
+    fn add(&mut self, group: Group) -> usize {
+        let at = self.groups.len();
+        self.add_members(at, group.members);
+        self.catalog.levels.insert(group.id.clone(), group.level);
+        self.groups.push(group.id);
+        at
+    }
+
+    fn add_members(&mut self, at: usize, members: Option<Vec<Member>>) {
+        let at = at as u32;
+        for member in members.into_iter().flatten() {
+            if member.is_group {
+                self.nested.get_or_insert((at, member.id));
+                continue;
+            }
+            let groups = match self.of.get_mut(member.id.as_str()) {
+                Some(groups) => groups,
+                None => self.of.entry(member.id.into_boxed_str()).or_default(),
+            };
             if groups.last() != Some(&at) {
                 groups.push(at);
             }
         }
-        self.catalog.levels.insert(group.id.clone(), group.level);
-        self.groups.push(group.id);
+    }
+
+    /// A group in a group: the outer one, and the id of the inner one.
+    fn nesting(&self) -> Option<(&AccessLevelId, &str)> {
+        let by_id =
+            || self.groups.iter().find_map(|inner| Some((*self.of.get(inner.as_str())?.first()?, inner.as_str())));
+        let (at, inner) = self.nested.as_ref().map(|(at, inner)| (*at, inner.as_str())).or_else(by_id)?;
+        Some((self.groups.get(at as usize)?, inner))
     }
 }
 
-/// Reads the members of all groups.
+/// How what a user says agrees with the members of all groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Agreement<'a> {
+    /// It is the same.
+    Same,
+    /// The user names fewer groups, or something that is no group here.
+    Fewer,
+    /// The user names this group, which does not name the user.
+    Contradicts(&'a str),
+}
+
+/// Reads the members of all groups. A page is taken in before the next is asked for: the members of all groups together
+/// are the largest thing that such a server sends.
 pub(crate) async fn scan(api: &Api<'_>, provider: &Provider) -> Result<Memberships, CallFault> {
-    let mut groups = read_groups(api, Walk::new(Resource::Groups, provider).at_most(GROUPS_PER_PAGE)).await?;
-    fill_in(api, &mut groups).await?;
-    let ids: BTreeSet<&str> = groups.iter().map(|group| group.id.as_str()).collect();
-    for group in &groups {
-        let nested = |member: &&convert::Member| member.is_group || ids.contains(member.id.as_str());
-        if let Some(inner) = group.members.iter().flatten().find(nested) {
-            let message = format!(
-                "group {} contains group {}: who is in it cannot be told from its members alone",
-                group.id, inner.id
-            );
-            let fault = api
-                .fault(FaultKind::Unsupported, "read the members of all groups", message)
-                .with_help("put people into groups directly, or take the nested group out");
-            return Err(CallFault::not_sent(fault));
+    let mut walk = Walk::new(Resource::Groups, provider).at_most(GROUPS_PER_PAGE);
+    let (mut memberships, mut bare) = (Memberships::default(), Vec::new());
+    while walk.census().is_none() {
+        for object in walk.next(api).await? {
+            let group = group_of(api, object)?;
+            let without = group.members.is_none();
+            let at = memberships.add(group);
+            bare.extend(without.then_some(at));
         }
     }
-    let mut memberships = Memberships::default();
-    for group in groups {
-        memberships.add(group);
+    fill_in(api, &mut memberships, &bare).await?;
+    if let Some((outer, inner)) = memberships.nesting() {
+        let message =
+            format!("group {outer} contains group {inner}: who is in it cannot be told from its members alone");
+        let fault = api
+            .fault(FaultKind::Unsupported, "read the members of all groups", message)
+            .with_help("put people into groups directly, or take the nested group out");
+        return Err(CallFault::not_sent(fault));
     }
     Ok(memberships)
+}
+
+fn group_of(api: &Api<'_>, object: Object) -> Result<Group, CallFault> {
+    convert::group(object).map_err(|e| api.protocol("list groups", &e.to_string()))
 }
 
 /// The groups without their members.
@@ -109,40 +153,39 @@ async fn read_groups(api: &Api<'_>, mut walk: Walk) -> Result<Vec<Group>, CallFa
     let mut groups = Vec::new();
     while walk.census().is_none() {
         for object in walk.next(api).await? {
-            groups.push(convert::group(&object).map_err(|e| api.protocol("list groups", &e.to_string()))?);
+            groups.push(group_of(api, object)?);
         }
     }
     Ok(groups)
 }
 
 /// A group without `members` in a list is an empty one, or the list leaves members out. Single reads tell.
-async fn fill_in(api: &Api<'_>, groups: &mut [Group]) -> Result<(), CallFault> {
-    let bare: Vec<usize> = (0..groups.len()).filter(|at| groups[*at].members.is_none()).collect();
+async fn fill_in(api: &Api<'_>, memberships: &mut Memberships, bare: &[usize]) -> Result<(), CallFault> {
     let stride = (bare.len() / LOOKS).max(1);
-    let (first, rest): (Vec<usize>, Vec<usize>) = {
-        let (first, rest): (Vec<_>, Vec<_>) =
-            bare.iter().enumerate().partition(|(n, _)| n % stride == 0 && n / stride < LOOKS);
-        (first.into_iter().map(|(_, at)| *at).collect(), rest.into_iter().map(|(_, at)| *at).collect())
-    };
+    let is_first = |n: usize| n.is_multiple_of(stride) && n / stride < LOOKS;
     let mut left_out = false;
-    for at in first {
-        left_out |= look_again(api, &mut groups[at]).await?;
+    for (n, at) in bare.iter().enumerate() {
+        if is_first(n) {
+            left_out |= look_again(api, memberships, *at).await?;
+        }
     }
-    if left_out {
-        for at in rest {
-            look_again(api, &mut groups[at]).await?;
+    for (n, at) in bare.iter().enumerate() {
+        if left_out && !is_first(n) {
+            look_again(api, memberships, *at).await?;
         }
     }
     Ok(())
 }
 
-async fn look_again(api: &Api<'_>, group: &mut Group) -> Result<bool, CallFault> {
-    let Some(object) = api.get(Resource::Groups, group.id.as_str()).await? else {
-        return Err(api.protocol("list groups", &format!("group {} was in the list and is not there", group.id)));
+async fn look_again(api: &Api<'_>, memberships: &mut Memberships, at: usize) -> Result<bool, CallFault> {
+    let Some(id) = memberships.groups.get(at).cloned() else { return Ok(false) };
+    let Some(object) = api.get(Resource::Groups, id.as_str()).await? else {
+        return Err(api.protocol("list groups", &format!("group {id} was in the list and is not there")));
     };
-    let again = convert::group(&object).map_err(|e| api.protocol("read a group", &e.to_string()))?;
-    group.members = again.members;
-    Ok(group.members.as_ref().is_some_and(|members| !members.is_empty()))
+    let again = convert::group(object).map_err(|e| api.protocol("read a group", &e.to_string()))?;
+    let some = again.members.as_ref().is_some_and(|members| !members.is_empty());
+    memberships.add_members(at, again.members);
+    Ok(some)
 }
 
 /// The shortest way that tells the truth. `None` when nobody is in any group, so that nothing can be compared.

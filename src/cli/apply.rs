@@ -14,7 +14,7 @@ use crate::cli::context::{Context, block_on};
 use crate::cli::outcome::{Numbers, Outcome};
 use crate::cli::plan_dir::PlanDir;
 use crate::cli::progress::{Bars, stop_on_signal};
-use crate::cli::runs::{self, Systems};
+use crate::cli::runs::{self, Systems, ToApply};
 use crate::cli::{Global, hints, housekeeping};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -87,11 +87,16 @@ async fn carry_out(
         let systems = Systems { directory: context.directory()?, targets: targets.clone(), closed: Vec::new() };
         let planned = runs::plan(context, &systems, store, &bars).await;
         bars.clear();
-        Some(planned.map_err(|failure| failure.not_done("nothing of this plan was applied"))?.document)
+        let planned = planned.map_err(|failure| failure.not_done("nothing of this plan was applied"))?;
+        for (target, fault) in &planned.unreadable {
+            context.terminal.say(&format!("! {target} could not be read again, so nothing is applied to it: {fault}"));
+        }
+        Some(planned.document)
     } else {
         None
     };
-    let report = runs::apply(context, targets, store, approved, fresh.as_ref(), &bars).await;
+    let what = ToApply { document, approved, fresh: fresh.as_ref() };
+    let report = runs::apply(context, targets, store, what, &bars).await;
     bars.clear();
     report
 }

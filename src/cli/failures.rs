@@ -27,6 +27,9 @@ pub(crate) fn run(error: RunError, wrote: Wrote) -> Failure {
             .not_done("no plan was made; every PACS keeps the state it has")
             .next("find out which server answered (`lockstep probe`); wait for replication, or mend the address"),
         RunError::Refused(refusal) => refused(&refusal, None),
+        RunError::NotOurs(_) => Failure::new(Exit::Refused, error.to_string())
+            .not_done("nothing of this plan was applied")
+            .next("lockstep plan; if nobody restored an older state, find out who changed the file"),
         RunError::Store(error) => store(error, wrote),
         RunError::Cancelled => Failure::new(stopped(wrote), "stopped on request").not_done(match wrote {
             Wrote::Nothing => "nothing was written to any PACS",

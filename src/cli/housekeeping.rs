@@ -7,12 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use lockstep_contract::{RunId, TargetId};
 use lockstep_core::{Links, RunState};
 use lockstep_engine::{NodeId, RunKind, RunRecord, SpoolEntry, Store};
-use lockstep_store::{Roster, RosterEntry, SpoolError, SpoolFile, read_all, set_aside};
+use lockstep_offboard::Event;
+use lockstep_store::{Roster, RosterEntry, SpoolError, SpoolFile, read_all, set_aside, set_aside_broken};
 
 use crate::cli::context::Context;
 use crate::cli::emergency::{self, Line};
 use crate::cli::failures::{self, Wrote};
 use crate::exit::{Exit, Failure};
+use crate::terminal;
 
 /// Long enough to take over a few files.
 const LEASE: SignedDuration = SignedDuration::from_mins(1);
@@ -50,13 +52,39 @@ pub(crate) async fn absorb(
                 store.begin(epoch, &run(first.run, &entries, first.at, now)).await.map_err(remembered)?;
             }
             store.absorb(epoch, &entries).await.map_err(remembered)?;
-            set_aside(&file.path).map_err(unreadable)?;
+            finish(file, &entries)?;
         }
         Ok(())
     };
     let taken = taken.await;
     store.release(epoch).await.map_err(remembered)?;
     taken
+}
+
+/// Sets a file aside, and says what of it could not be used. Damage must not stop every run for good, and must not go by
+/// unseen either.
+fn finish(file: &SpoolFile<Line>, entries: &[SpoolEntry]) -> Result<(), Failure> {
+    let path = file.path.display();
+    if let Some(damage) = &file.broken {
+        let holds = entries.iter().filter(|entry| matches!(entry, SpoolEntry::Hold { .. })).count();
+        terminal::complain(&format!(
+            "! the record of an emergency offboarding is damaged: {path}: {damage}. {holds} holds in it were taken over; \
+             it is kept as .broken. Next: read it, and put whoever is missing out again: lockstep offboard"
+        ));
+        return set_aside_broken(&file.path).map_err(unreadable);
+    }
+    if file.torn {
+        terminal::complain(&format!("! {path}: its last line was cut off while it was written, and does not count"));
+    }
+    for line in file.events.iter().filter(|_| entries.is_empty()) {
+        if let Event::Hold { who, .. } = &line.event {
+            terminal::complain(&format!(
+                "! nobody is held out by the offboarding of {who}: it found no record, or several. Next, for whoever is \
+                 meant: lockstep offboard cardholder:TARGET/ID"
+            ));
+        }
+    }
+    set_aside(&file.path).map_err(unreadable)
 }
 
 fn run(run: RunId, entries: &[SpoolEntry], began: Timestamp, now: Timestamp) -> RunRecord {

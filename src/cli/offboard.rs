@@ -20,6 +20,8 @@ use crate::exit::{Exit, Failure};
 use crate::secrets::Stores;
 use crate::terminal::{Terminal, ask};
 
+mod text;
+
 /// So many people an operator may put out within an hour without a second person.
 const PER_HOUR_MAX: usize = 10;
 
@@ -57,13 +59,15 @@ pub(crate) struct Offboard {
 pub(crate) struct Offboarded<'a> {
     /// `lockstep/offboard/1`.
     schema: &'static str,
-    /// Out everywhere, read back, and on record.
+    /// Out on every PACS that was to be asked, read back, and on record.
     complete: bool,
     /// One report for each person named.
     #[schemars(with = "Vec<serde_json::Value>")]
     people: &'a [Report],
     /// Parts of the configuration that could not be used: somebody may still have access there.
     not_asked: &'a [NotAsked],
+    /// Targets that `--target` left out: nobody was put out there.
+    left_out: &'a [String],
     /// What human hands have to do, as far as it is known here.
     by_hand: &'a [ByHand],
     /// Where the record is; it is renamed to `.absorbed` when the state has taken it over.
@@ -118,7 +122,8 @@ impl Offboard {
         loaded: &LenientLoaded,
     ) -> Result<Exit, Failure> {
         let patience = self.patience.map_or(loaded.offboard_patience, Duration::from_secs);
-        let record = emergency::Record::new((!self.dry_run).then_some(loaded.state.as_path()), runs::new_run());
+        let state = (!self.dry_run).then_some(loaded.state.as_path());
+        let record = Arc::new(emergency::Record::new(state, runs::new_run()));
         let roster = emergency::Roster::open(&loaded.state);
         let (targets, not_asked) = reach(global, loaded);
         // All at once: a PACS that is down for the first person must not keep the second one in.
@@ -132,22 +137,24 @@ impl Offboard {
                 dry_run: self.dry_run,
             };
             let places = places(&targets, &roster, who);
-            let journal = record.of(nth, who);
-            async move { lockstep_offboard::offboard(&request, places, &journal, patience).await }
+            let journal = Arc::new(record.of(nth, who));
+            async move { lockstep_offboard::offboard(&request, places, journal, patience).await }
         });
         let reports: Vec<Report> = futures::future::join_all(each).await;
         let by_hand = by_hand(loaded, people, &reports, &not_asked, &roster);
         let complete =
             not_asked.is_empty() && reports.iter().all(|report| report.complete() && report.known_anywhere());
+        let left_out = left_out(global, loaded);
         let document = Offboarded {
             schema: "lockstep/offboard/1",
             complete,
             people: &reports,
             not_asked: &not_asked,
+            left_out: &left_out,
             by_hand: &by_hand,
             record: record.path().map(|path: PathBuf| path.display().to_string()),
         };
-        terminal.show(&document, || text(&document))?;
+        terminal.show(&document, || text::of(&document))?;
         if document.record.is_some() {
             take_over(terminal, loaded).await;
         }
@@ -254,6 +261,14 @@ fn reach(global: &Global, loaded: &LenientLoaded) -> (Vec<Reached>, Vec<NotAsked
     (open, closed)
 }
 
+/// What is configured and was left out by `--target`.
+fn left_out(global: &Global, loaded: &LenientLoaded) -> Vec<String> {
+    let targets = loaded.targets.iter().map(|target| target.id.as_str());
+    let all: BTreeSet<&str> = targets.chain(loaded.broken.iter().map(|(what, _)| what.as_str())).collect();
+    let left = |what: &&str| !global.targets.is_empty() && global.targets.iter().all(|name| name != what);
+    all.into_iter().filter(|what| *what != "directory").filter(left).map(str::to_owned).collect()
+}
+
 /// A PACS that can be asked.
 struct Reached {
     target: Arc<dyn Target>,
@@ -282,8 +297,8 @@ fn by_hand(
     let mut hands = Vec::new();
     for (who, report) in people.iter().zip(reports) {
         let known = roster.known(who);
-        let unreached =
-            report.targets.iter().filter(|(_, outcome)| matches!(outcome.progress, Progress::Unreached { .. }));
+        let missed = |progress: &Progress| matches!(progress, Progress::Unreached { .. } | Progress::NotAsked { .. });
+        let unreached = report.targets.iter().filter(|(_, outcome)| missed(&outcome.progress));
         let targets = unreached.map(|(id, _)| id.as_str()).chain(not_asked.iter().map(|one| one.what.as_str()));
         for target in targets {
             let records = known.iter().find(|(id, _)| id.as_str() == target).map(|(_, records)| records);
@@ -291,7 +306,7 @@ fn by_hand(
             hands.push(ByHand {
                 who: report.who.clone(),
                 target: target.to_owned(),
-                cardholders: records.into_iter().flatten().map(ToString::to_string).collect(),
+                cardholders: records.into_iter().flatten().map(|(id, _)| id.to_string()).collect(),
                 export: export.is_file().then(|| export.display().to_string()),
             });
         }
@@ -302,11 +317,13 @@ fn by_hand(
 fn finish(terminal: Terminal, done: &Offboarded<'_>) -> Exit {
     let (reports, complete) = (done.people, done.complete);
     if reports.iter().any(Report::ambiguous) {
-        terminal
-            .say("Next: the same command with cardholder:TARGET/ID for the right record, or with --all for every one");
+        terminal.say(
+            "Next: the same command with cardholder:TARGET/ID for the right record, with a kind of key \
+                  (employee:…), or with --all for every one",
+        );
     }
     let unknown = reports.iter().filter(|report| !report.known_anywhere()).count();
-    if unknown > 0 {
+    if reports.iter().any(|report| !report.found_anywhere()) {
         terminal.say("Next: check the spelling of whoever is found on no PACS, or name a card: card:NUMBER");
     }
     if unknown == reports.len() && done.not_asked.is_empty() {
@@ -316,64 +333,4 @@ fn finish(terminal: Terminal, done: &Offboarded<'_>) -> Exit {
         terminal.say("Next: the same command again (what is done stays done), and hands where it says NOT");
     }
     if complete { Exit::Done } else { Exit::Partial }
-}
-
-fn text(done: &Offboarded<'_>) -> String {
-    let reports = done.people;
-    let mut lines = Vec::new();
-    for report in reports {
-        let dry = if report.dry_run { " (dry run: nothing was written)" } else { "" };
-        lines.push(format!("{}{dry}", report.who));
-        for (target, outcome) in &report.targets {
-            progress(&mut lines, target.as_str(), &outcome.progress);
-            for one in &outcome.cardholders {
-                let sign = if one.confirmed { '-' } else { '!' };
-                lines.push(format!("  {sign} {target}: cardholder {} ({}): {}", one.cardholder, one.name, one.detail));
-                if report.dry_run {
-                    lines.extend(one.steps.iter().map(|step| format!("      would {step}")));
-                }
-            }
-        }
-        if !report.known_anywhere() && !report.targets.is_empty() {
-            lines.push(
-                "  ! NOT found on any PACS that answered: nobody was switched off; whom this names is held out".into(),
-            );
-        }
-        lines.extend(report.journal_faults.iter().map(|fault| format!("  ! not on record: {fault}")));
-    }
-    lines.extend(done.not_asked.iter().map(|one| format!("! {}: NOT asked: {}", one.what, one.why)));
-    lines.extend(done.by_hand.iter().map(hand));
-    let targets = reports.iter().flat_map(|report| report.targets.values());
-    let confirmed = targets.flat_map(|outcome| &outcome.cardholders).filter(|one| one.confirmed).count();
-    lines.push(match (done.complete, reports.iter().any(|report| report.dry_run)) {
-        (_, true) => "Dry run: nothing was written.".into(),
-        (true, _) => format!("Out everywhere: {confirmed} records switched off and read back."),
-        (false, _) => format!("NOT out everywhere yet: {confirmed} records switched off and read back; see above."),
-    });
-    lines.iter().map(|line| escape::terminal(line)).collect::<Vec<_>>().join("\n")
-}
-
-fn hand(hand: &ByHand) -> String {
-    let what = match hand.cardholders.as_slice() {
-        [] => "look the person up and switch them off".to_owned(),
-        records => format!("switch off {}", records.join(", ")),
-    };
-    let export = hand.export.as_ref().map(|path| format!(" (who has what: {path})"));
-    format!("  by hand, {} on {}: {what}{}", hand.who, hand.target, export.unwrap_or_default())
-}
-
-fn progress(lines: &mut Vec<String>, target: &str, progress: &Progress) {
-    match progress {
-        Progress::Done => {}
-        Progress::NotThere => lines.push(format!("  = {target}: no record of this person")),
-        Progress::Unreached { fault } => lines.push(format!("  ! {target}: NOT reached: {fault}")),
-        Progress::Ambiguous { candidates } => {
-            lines.push(format!("  ? {target}: several records match; nothing was done here:"));
-            for one in candidates {
-                let number = one.employee_number.as_deref().unwrap_or("no employee number");
-                let state = if one.active { "active" } else { "not active" };
-                lines.push(format!("      cardholder:{target}/{} {} ({number}), {state}", one.cardholder, one.name));
-            }
-        }
-    }
 }

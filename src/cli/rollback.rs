@@ -9,8 +9,8 @@ use clap::Args;
 use jiff::SignedDuration;
 use lockstep_config::TargetConfig;
 use lockstep_contract::{Cardholder, CardholderId, Cx, Fault, FaultKind, RunId, Target, TargetId, TargetInfo};
-use lockstep_core::{Guarded, Header, PLAN_FORMAT, PlanDocument, Settled, UndoInputs, guard, inverse};
-use lockstep_engine::Store;
+use lockstep_core::{Guarded, Header, PLAN_FORMAT, PlanDocument, RunState, Settled, UndoInputs, guard, inverse};
+use lockstep_engine::{RunKind, RunRecord, Store, StoreError};
 use lockstep_view::{plan_json, plan_text};
 
 use crate::cli::context::{Context, block_on};
@@ -19,6 +19,9 @@ use crate::cli::progress::until_stopped;
 use crate::cli::{Global, housekeeping, plan, runs};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
+
+/// Long enough to write one record.
+const LEASE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Plan the inverse of a run
 #[derive(Debug, Args)]
@@ -82,7 +85,27 @@ async fn undo(context: &Context, old: RunId) -> Result<PlanDocument, Failure> {
             .terminal
             .say(&format!("! nothing is planned for {target}: it is not configured, or left out by --target"));
     }
-    Ok(PlanDocument::build(header(context, run), judged))
+    let document = PlanDocument::build(header(context, run), judged);
+    register(context, &*store, &document, old).await.map_err(remembered)?;
+    Ok(document)
+}
+
+/// Only a plan that the state knows can be applied.
+async fn register(context: &Context, store: &dyn Store, document: &PlanDocument, old: RunId) -> Result<(), StoreError> {
+    let now = context.now();
+    let record = RunRecord {
+        run: document.header.run,
+        kind: RunKind::Rollback,
+        state: RunState::Staged,
+        began: document.header.created,
+        changed: now,
+        plan: Some(document.digest.clone()),
+        summary: format!("the inverse of run {old}: {} actions", document.entries.len()),
+    };
+    let epoch = store.lease(&context.node, LEASE, now).await?;
+    let begun = store.begin(epoch, &record).await;
+    store.release(epoch).await?;
+    begun
 }
 
 async fn one_target(

@@ -1,16 +1,19 @@
 //! The steps that `plan`, `apply` and `sync` share: make a plan, see what of it may run, run that. The engine and the
 //! core do the work; this puts together what they ask for.
 
+mod desk;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use lockstep_contract::{ActionId, Directory, Fault, RunId, Target, TargetId};
-use lockstep_core::{Approval, ApprovedPlan, Conditions, History, PlanDocument, TargetConditions};
-use lockstep_engine::{ApplyOrder, ApplyReport, Observer, PlanOrder, Planned, Store, TargetOrder};
+use lockstep_core::{Approval, ApprovedPlan, Conditions, History, PlanDocument, RunState, TargetConditions};
+use lockstep_engine::{ApplyOrder, ApplyReport, Beside, Observer, PlanOrder, Planned, Store, TargetOrder};
 
 use crate::cli::context::Context;
 use crate::cli::failures::{self, Wrote};
+use crate::cli::housekeeping;
 use crate::cli::plan_dir::PlanDir;
 use crate::exit::{Exit, Failure};
 
@@ -116,17 +119,30 @@ pub(crate) async fn approve(
         .map_err(|refusal| failures::refused(&refusal, Some(plan.path())))
 }
 
-/// Applies what may run.
+/// A plan, what of it may run, and what a plan made just now would do, where the plan's own reading is too old.
+#[derive(Clone, Copy)]
+pub(crate) struct ToApply<'a> {
+    pub document: &'a PlanDocument,
+    pub approved: &'a ApprovedPlan,
+    pub fresh: Option<&'a PlanDocument>,
+}
+
+/// Applies what may run. Who was put out since the spool was taken over last is put out now, too; who is put out from
+/// here on is asked for before each action that gives anything.
 pub(crate) async fn apply(
     context: &Context,
     targets: BTreeMap<TargetId, Arc<dyn Target>>,
     store: &dyn Store,
-    approved: &ApprovedPlan,
-    fresh: Option<&PlanDocument>,
+    what: ToApply<'_>,
     observer: &dyn Observer,
 ) -> Result<ApplyReport, Failure> {
-    let order = order(context, targets, store, fresh, observer);
-    lockstep_engine::apply(order, approved).await.map_err(|error| failures::run(error, Wrote::Perhaps))
+    housekeeping::absorb_spool(context, store).await?;
+    let order = order(context, targets, store, what.fresh, observer);
+    let all = context.config.targets.iter().map(|target| target.id.clone()).collect();
+    let desk = desk::SpoolDesk::new(&context.config.state, all, store);
+    let beside = Beside { desk: &desk, document: Some(what.document) };
+    let applied = lockstep_engine::apply_beside(order, what.approved, beside).await;
+    applied.map_err(|error| failures::run(error, Wrote::Perhaps))
 }
 
 /// Settles what earlier runs, or an emergency, left open: before a plan is made from it.
@@ -137,13 +153,16 @@ pub(crate) async fn settle(
     observer: &dyn Observer,
 ) -> Result<(), Failure> {
     let open = store.unsettled().await.map_err(|error| failures::store(error, Wrote::Nothing))?;
-    if open.is_empty() {
+    let recent = store.runs(20).await.map_err(|error| failures::store(error, Wrote::Nothing))?;
+    if open.is_empty() && recent.iter().all(|run| run.state != RunState::Applying) {
         return Ok(());
     }
     let order = order(context, targets.clone(), store, None, observer);
     let report = lockstep_engine::settle(&order).await.map_err(|error| failures::run(error, Wrote::Perhaps))?;
     let left = report.targets.values().flat_map(|target| &target.actions).filter(|action| !action.state.is_settled());
-    context.terminal.say(&format!("{} actions were open from before; {} still are", open.len(), left.count()));
+    if !open.is_empty() {
+        context.terminal.say(&format!("{} actions were open from before; {} still are", open.len(), left.count()));
+    }
     Ok(())
 }
 

@@ -114,7 +114,7 @@ async fn read(context: &Context, runs: u32) -> Result<Standing, Failure> {
             target: id.to_string(),
             applied_runs: store.history(id, now).await.map_err(remembered)?.applied_runs,
             links: store.links(id).await.map_err(remembered)?.len(),
-            holds: store.holds(id).await.map_err(remembered)?.0,
+            holds: merged(store.holds(id).await.map_err(remembered)?.0),
             fuse: store.fuse(id, now).await.map_err(remembered)?,
             exported: manifest.targets.get(id.as_str()).map(|listed| listed.read_at.clone()),
         });
@@ -150,7 +150,8 @@ fn text(standing: &Standing, now: Timestamp) -> String {
             standing.spooled
         ));
     }
-    let holds: BTreeSet<String> = standing.targets.iter().flat_map(holds).collect();
+    let all = standing.targets.iter().flat_map(|target| &target.holds);
+    let holds: BTreeSet<_> = all.map(|hold| (hold.since, &hold.by, &hold.reason)).collect();
     lines.push(format!(
         "{} runs listed, {} holds, {} not settled.",
         standing.runs.len(),
@@ -160,7 +161,28 @@ fn text(standing: &Standing, now: Timestamp) -> String {
     lines.join("\n")
 }
 
-/// One line for each person held out. One offboarding may be remembered twice, by identity and by record.
+/// One offboarding is remembered by identity or key everywhere, and by record where there is one: one hold for people.
+fn merged(holds: Vec<Hold>) -> Vec<Hold> {
+    let mut merged: Vec<Hold> = Vec::new();
+    for hold in holds {
+        let word = |hold: &Hold| (hold.since, hold.by.clone(), hold.reason.clone());
+        let same = |other: &&mut Hold| {
+            word(other) == word(&hold)
+                && (other.person == hold.person || other.person.is_none() || hold.person.is_none())
+        };
+        let Some(other) = merged.iter_mut().find(same) else {
+            merged.push(hold);
+            continue;
+        };
+        other.person = other.person.take().or(hold.person);
+        hold.keys.iter().for_each(|key| other.keys.insert(key.clone()));
+        let more: Vec<_> = hold.cardholders.into_iter().filter(|id| !other.cardholders.contains(id)).collect();
+        other.cardholders.extend(more);
+    }
+    merged
+}
+
+/// One line for each person held out.
 fn holds(target: &TargetStanding) -> BTreeSet<String> {
     let line = |hold: &Hold| {
         let keys: Vec<String> = hold.keys.iter().map(ToString::to_string).collect();

@@ -12,7 +12,7 @@ use crate::cli::hints::{self, States};
 use crate::cli::outcome::{Numbers, Outcome};
 use crate::cli::plan_dir::PlanDir;
 use crate::cli::progress::{Bars, stop_on_signal};
-use crate::cli::runs::{self, Systems};
+use crate::cli::runs::{self, Systems, ToApply};
 use crate::cli::{Global, housekeeping, plan};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -85,7 +85,8 @@ async fn sync(context: &Context, no_export: bool) -> Result<Exit, Failure> {
     let report = if approved.is_empty() && !left.is_empty() {
         ApplyReport { run: document.header.run, targets: std::collections::BTreeMap::new() }
     } else {
-        let report = runs::apply(context, systems.targets, &*store, &approved, None, &bars).await;
+        let what = ToApply { document: &document, approved: &approved, fresh: None };
+        let report = runs::apply(context, systems.targets, &*store, what, &bars).await;
         bars.clear();
         report?
     };

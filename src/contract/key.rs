@@ -111,7 +111,8 @@ impl CorrelationKey {
         if value.trim() != value {
             return Err(KeyError::Blank { kind });
         }
-        let mut value: String = value.nfc().collect();
+        // ASCII is composed as it is.
+        let mut value: String = if value.is_ascii() { value.to_owned() } else { value.nfc().collect() };
         if kind.folds_case() {
             value.make_ascii_lowercase();
         }

@@ -204,6 +204,31 @@ mod tests {
     }
 
     #[test]
+    fn a_link_keeps_a_key_that_is_the_persons_own_id_and_one_that_only_looks_so() {
+        let id = "00112233-4455-6677-8899-aabbccddeeff";
+        let other = "10112233-4455-6677-8899-aabbccddeeff";
+        let key = |kind, value| CorrelationKey::new(kind, value).expect("key");
+        let own = [key(KeyKind::Directory, id), key(KeyKind::Employee, "7"), key(KeyKind::Account, id)];
+        let foreign = [key(KeyKind::Directory, other), key(KeyKind::Employee, id)];
+        for keys in [own.as_slice(), foreign.as_slice(), &[]] {
+            let link = Link { keys: keys.iter().cloned().collect(), ..link(id, "a") };
+            let mut links = Links::new();
+            links.insert(link.clone()).expect("no conflict");
+            assert_eq!(links.of_person(&link.person), Some(link));
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_link_is_kept_to_the_nanosecond_on_either_side_of_the_epoch() {
+        for nanoseconds in [0, 1, -1, 1_700_000_000_123_456_789, -1_700_000_000_123_456_789] {
+            let since = Timestamp::from_nanosecond(nanoseconds).expect("time");
+            let mut links = Links::new();
+            links.insert(Link { since, ..link("p1", "a") }).expect("no conflict");
+            assert_eq!(links.iter().next().map(|link| link.since), Some(since));
+        }
+    }
+
+    #[test]
     fn nobody_is_linked_twice() {
         let mut links = Links::new();
         links.insert(link("p1", "a")).expect("no conflict");

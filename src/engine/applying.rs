@@ -1,24 +1,23 @@
 //! Applying what was approved, and settling what was left open. Targets go side by side; on each, what only takes
 //! access away comes first, so that a run cut short leaves less access than planned, never more.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
 use futures::StreamExt;
 use futures::future::join_all;
-use lockstep_contract::{Action, Fault, RunId, Step, Steps, Subject, TargetId, TargetReader};
-use lockstep_core::{
-    ActionState, ApprovedPlan, LaneKind, LeftBecause, Link, LinkOrigin, LinkProposal, RunEvent, RunState,
-};
+use lockstep_contract::{Action, Fault, RunId, Subject, TargetId, TargetReader};
+use lockstep_core::{ActionState, ApprovedPlan, LaneKind, Link, LinkOrigin, LinkProposal, RunEvent};
 
+use crate::closing::{conclude, finish, pause_interrupted};
+use crate::fresh::Fresh;
 use crate::fuse::{Breaker, fuse_ceiling};
-use crate::judging::{Drift, drift, only_reduces, subject_text};
+use crate::judging::{Drift, drift, subject_text};
 use crate::layers::Layered;
 use crate::lease::leased;
 use crate::sending::{Site, action_report};
 use crate::{
-    ActionReport, ApplyOrder, ApplyReport, Epoch, Intent, JournalEntry, LinkChange, Progress, RunError, RunKind,
-    RunRecord, StoreError, TargetReport,
+    ActionReport, ApplyOrder, ApplyReport, Beside, Epoch, Intent, JournalEntry, LinkChange, NotOurs, Progress,
+    RunError, StoreError, TargetReport,
 };
 
 /// What there is to do on one target.
@@ -34,18 +33,42 @@ impl Work {
     }
 }
 
-/// What a fresh plan would do.
-type Fresh = BTreeSet<(TargetId, Subject, Steps<Step>)>;
-
 /// Applies an approved plan: settles what is open from before, then carries out each action, reads it back, and records
 /// it. One target's trouble does not stop the others.
 ///
 /// # Errors
-/// When the lease is held by somebody else, the memory fails, or the run cannot be applied in its state. Whatever was
-/// sent by then is in the journal.
+/// When the lease is held by somebody else, the memory fails, the plan is not one that was made here, or the run cannot
+/// be applied in its state. Whatever was sent by then is in the journal.
 pub async fn apply(order: ApplyOrder<'_>, plan: &ApprovedPlan) -> Result<ApplyReport, RunError> {
+    apply_beside(order, plan, Beside::default()).await
+}
+
+/// As [`apply`], with an eye on what else is known: offboardings that arrive meanwhile, and what guards said.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_beside(
+    order: ApplyOrder<'_>,
+    plan: &ApprovedPlan,
+    beside: Beside<'_>,
+) -> Result<ApplyReport, RunError> {
     let order = &order;
-    leased(order.store, &order.node, &order.clock, |epoch| apply_leased(order, plan, epoch)).await
+    leased(order.store, &order.node, &order.clock, |epoch| async move {
+        made_here(order, plan).await?;
+        apply_leased(order, plan, beside, epoch).await
+    })
+    .await
+}
+
+/// The digest in a plan proves that the file is whole; only the memory knows which plan this run made.
+async fn made_here(order: &ApplyOrder<'_>, plan: &ApprovedPlan) -> Result<(), RunError> {
+    match order.store.run(plan.run()).await? {
+        None => Err(RunError::NotOurs(NotOurs::Unknown(plan.run()))),
+        Some(record) if record.plan.as_deref() != Some(plan.digest()) => {
+            Err(RunError::NotOurs(NotOurs::Altered(plan.run())))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// Settles every action that is open, whatever run it is from: reads it back, and sends it again where that is right.
@@ -55,7 +78,7 @@ pub async fn apply(order: ApplyOrder<'_>, plan: &ApprovedPlan) -> Result<ApplyRe
 pub async fn settle(order: &ApplyOrder<'_>) -> Result<ApplyReport, RunError> {
     leased(order.store, &order.node, &order.clock, |epoch| async move {
         let open = order.store.unsettled().await?;
-        let sites = sites(order, epoch, &BTreeMap::new(), &BTreeMap::new(), &open).await?;
+        let sites = sites((order, Beside::default()), epoch, &BTreeMap::new(), &BTreeMap::new(), &open).await?;
         let run = open.last().map_or_else(|| RunId::new(uuid::Uuid::nil()), |entry| entry.intent.run);
         let mut targets = BTreeMap::new();
         for (target, reports) in settle_all(&sites, &open).await? {
@@ -63,22 +86,32 @@ pub async fn settle(order: &ApplyOrder<'_>) -> Result<ApplyReport, RunError> {
             let actions = reports.into_iter().map(|(_, report)| report).collect();
             targets.insert(target, TargetReport { actions, stopped });
         }
+        pause_interrupted(order, epoch).await?;
         Ok(ApplyReport { run, targets })
     })
     .await
 }
 
-async fn apply_leased(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch) -> Result<ApplyReport, RunError> {
+async fn apply_leased(
+    order: &ApplyOrder<'_>,
+    plan: &ApprovedPlan,
+    beside: Beside<'_>,
+    epoch: Epoch,
+) -> Result<ApplyReport, RunError> {
     let mut work = work_of(plan);
     let open = order.store.unsettled().await?;
-    let mut sites = sites(order, epoch, &work, plan.links(), &open).await?;
+    let fresh =
+        order.fresh.map(|document| Fresh::new(document, beside.document.filter(|of| of.digest == plan.digest())));
+    let fresh = fresh.as_ref();
+    let links = fresh.map_or_else(|| plan.links().clone(), |fresh| fresh.links(plan.links()));
+    let mut sites = sites((order, beside), epoch, &work, &links, &open).await?;
     let settled = settle_all(&sites, &open).await?;
-    let begins = !plan.is_empty() || plan.links().values().any(|links| !links.is_empty());
+    let begins = !plan.is_empty() || links.values().any(|links| !links.is_empty());
     if begins {
         begin(order, plan, epoch).await?;
     }
-    record_links(order, plan, epoch).await?;
-    for (target, _) in plan.links().iter().filter(|(_, links)| !links.is_empty()) {
+    record_links(order, &links, epoch).await?;
+    for (target, _) in links.iter().filter(|(_, links)| !links.is_empty()) {
         if let Some(site) = sites.get_mut(target) {
             site.links = order.store.links(target).await?;
         }
@@ -91,18 +124,19 @@ async fn apply_leased(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch)
         }
     }
 
-    let fresh = order.fresh.map(|document| {
-        let actions = document.entries.iter().map(|entry| &entry.action);
-        actions.map(|action| (action.target.clone(), action.subject.clone(), action.steps.clone())).collect::<Fresh>()
-    });
     let mut targets = BTreeMap::new();
+    if let Some(fresh) = fresh {
+        for (target, work) in work.extract_if(.., |target, _| !fresh.has_read(target)) {
+            targets.insert(target.clone(), untouched(&work, &unread(&target)));
+        }
+    }
     let running = sites.values().filter_map(|site| Some((site, work.remove(&site.id)?)));
-    for done in join_all(running.map(|(site, work)| apply_to(site, plan.run(), work, fresh.as_ref()))).await {
+    for done in join_all(running.map(|(site, work)| apply_to(site, plan.run(), work, fresh))).await {
         let (target, report) = done?;
         targets.insert(target, report);
     }
     for (target, work) in work {
-        targets.insert(target.clone(), unreached(&target, &work));
+        targets.insert(target.clone(), untouched(&work, &not_there(&target)));
     }
     for (target, reports) in settled {
         let of_this_run = reports.into_iter().filter(|(run, _)| *run == plan.run()).map(|(_, report)| report);
@@ -114,7 +148,7 @@ async fn apply_leased(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch)
         }
     }
     let report = ApplyReport { run: plan.run(), targets };
-    conclude(order, plan, epoch, &report).await?;
+    conclude((order, beside), plan, epoch, &report).await?;
     if begins {
         finish(order, plan, epoch, &report).await?;
     }
@@ -136,7 +170,7 @@ fn work_of(plan: &ApprovedPlan) -> BTreeMap<TargetId, Work> {
 
 /// Opens what is needed to work on each target that has anything to do.
 async fn sites<'a>(
-    order: &'a ApplyOrder<'a>,
+    (order, beside): (&'a ApplyOrder<'a>, Beside<'a>),
     epoch: Epoch,
     work: &BTreeMap<TargetId, Work>,
     proposed: &BTreeMap<TargetId, Vec<LinkProposal>>,
@@ -151,7 +185,7 @@ async fn sites<'a>(
         let managed = links.len() + proposed.get(id).map_or(0, Vec::len);
         let limits = order.limits.get(id).cloned().unwrap_or_default();
         let breaker = Breaker::new(fuse, fuse_ceiling(&limits, managed as u64));
-        let mut site = Site::new(order, epoch, Layered::new(target.clone()), breaker, links, holds);
+        let mut site = Site::new((order, beside.desk), epoch, Layered::new(target.clone()), breaker, links, holds);
         let left_open = open.iter().filter(|entry| entry.intent.action.target == *id).count();
         site.total = work.get(id).map_or(0, Work::len) + left_open as u64;
         sites.insert(id.clone(), site);
@@ -185,10 +219,14 @@ fn not_there(target: &TargetId) -> String {
     format!("target {target} is not configured, or could not be opened; nothing was sent to it")
 }
 
-fn unreached(target: &TargetId, work: &Work) -> TargetReport {
+fn unread(target: &TargetId) -> String {
+    format!("target {target} could not be read again just now, and the plan's own reading is too old; nothing was sent")
+}
+
+fn untouched(work: &Work, why: &str) -> TargetReport {
     let all = work.revoke.iter().chain(&work.stage);
-    let actions = all.map(|action| action_report(action, ActionState::Pending, not_there(target))).collect();
-    TargetReport { actions, stopped: Some(not_there(target)) }
+    let actions = all.map(|action| action_report(action, ActionState::Pending, why)).collect();
+    TargetReport { actions, stopped: Some(why.to_owned()) }
 }
 
 fn why_stopped(site: &Site<'_>) -> Option<String> {
@@ -197,18 +235,6 @@ fn why_stopped(site: &Site<'_>) -> Option<String> {
 
 async fn begin(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch) -> Result<(), StoreError> {
     let now = (order.clock)();
-    if order.store.run(plan.run()).await?.is_none() {
-        let record = RunRecord {
-            run: plan.run(),
-            kind: RunKind::Apply,
-            state: RunState::Staged,
-            began: now,
-            changed: now,
-            plan: Some(plan.digest().to_owned()),
-            summary: String::new(),
-        };
-        order.store.begin(epoch, &record).await?;
-    }
     let summary = format!("{} actions to apply", plan.len());
     order.store.advance(epoch, plan.run(), RunEvent::Apply, &summary, now).await?;
     Ok(())
@@ -216,9 +242,13 @@ async fn begin(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch) -> Res
 
 /// Who is who was approved with the plan, and is true whatever becomes of its actions: it is recorded first, so that an
 /// interrupted run knows its people.
-async fn record_links(order: &ApplyOrder<'_>, plan: &ApprovedPlan, epoch: Epoch) -> Result<(), StoreError> {
+async fn record_links(
+    order: &ApplyOrder<'_>,
+    links: &BTreeMap<TargetId, Vec<LinkProposal>>,
+    epoch: Epoch,
+) -> Result<(), StoreError> {
     let now = (order.clock)();
-    for (target, proposals) in plan.links() {
+    for (target, proposals) in links {
         let changes: Vec<_> = proposals
             .iter()
             .map(|proposal| {
@@ -243,7 +273,7 @@ async fn apply_to(
     site: &Site<'_>,
     run: RunId,
     work: Work,
-    fresh: Option<&Fresh>,
+    fresh: Option<&Fresh<'_>>,
 ) -> Result<(TargetId, TargetReport), StoreError> {
     let total = work.len();
     // Twice as many actions as requests: while half of them wait for our disk, the others keep the PACS busy.
@@ -274,7 +304,7 @@ async fn one(
     run: RunId,
     lane: LaneKind,
     action: Action,
-    fresh: Option<&Fresh>,
+    fresh: Option<&Fresh<'_>>,
 ) -> Result<ActionReport, StoreError> {
     let withdrawn = |detail: &str| Ok(action_report(&action, ActionState::Withdrawn, detail));
     if let Some(why) = site.stopped() {
@@ -283,9 +313,8 @@ async fn one(
     if site.is_open(&action.subject) {
         return withdrawn("an earlier action on this record is not settled yet");
     }
-    let key = (action.target.clone(), action.subject.clone(), action.steps.clone());
-    if fresh.is_some_and(|fresh| !fresh.contains(&key)) {
-        return withdrawn("a plan made just now would not do this any more");
+    if let Some(why) = fresh.and_then(|fresh| fresh.why_not(&action)) {
+        return withdrawn(why);
     }
     let before = match last_look(site, run, &action).await {
         Ok(LastLook::Free) => None,
@@ -297,8 +326,8 @@ async fn one(
             return Ok(action_report(&action, ActionState::Pending, detail));
         }
     };
-    if !only_reduces(&action) && site.hold_on(&action, before.as_ref()) {
-        return withdrawn("the person is held out by name");
+    if let Some(why) = site.held_out(&action, before.as_ref()).await {
+        return withdrawn(&why);
     }
     let adapted = match before.as_ref().map(|now| drift(&action, now, &site.links, &site.ours(&now.id))) {
         None | Some(Drift::None) => action.clone(),
@@ -332,66 +361,4 @@ async fn last_look(site: &Site<'_>, run: RunId, action: &Action) -> Result<LastL
         Subject::New(key) if site.target.find(&cx, key).await?.is_empty() => LastLook::Free,
         Subject::New(_) => LastLook::Withdraw("a record with this key is there meanwhile; plan again"),
     })
-}
-
-/// Remembers the policies that were agreed to (the core says which) on every target that was gone through, and accepts
-/// disputed counts when nothing is held any more.
-async fn conclude(
-    order: &ApplyOrder<'_>,
-    plan: &ApprovedPlan,
-    epoch: Epoch,
-    report: &ApplyReport,
-) -> Result<(), StoreError> {
-    let now = (order.clock)();
-    for (target, digest) in plan.policies() {
-        if report.targets.get(target).is_some_and(|done| done.stopped.is_some()) {
-            continue;
-        }
-        order.store.applied_policy(epoch, target, digest, now).await?;
-        if waiting(plan) == 0 {
-            order.store.accept(epoch, target, now).await?;
-        }
-    }
-    Ok(())
-}
-
-/// How many actions of the plan still wait for somebody.
-fn waiting(plan: &ApprovedPlan) -> usize {
-    let waits = |because: LeftBecause| matches!(because, LeftBecause::NotApproved | LeftBecause::Held);
-    plan.left().iter().filter(|left| waits(left.because)).count()
-}
-
-/// Closes the run when all of it is settled; a run that somebody may go on with stays open.
-async fn finish(
-    order: &ApplyOrder<'_>,
-    plan: &ApprovedPlan,
-    epoch: Epoch,
-    report: &ApplyReport,
-) -> Result<(), StoreError> {
-    let total: usize = report.targets.values().map(|target| target.actions.len()).sum();
-    let verified = report.count(ActionState::Verified);
-    let waiting = waiting(plan);
-    let settled = report
-        .targets
-        .values()
-        .all(|target| target.stopped.is_none() && target.actions.iter().all(|action| action.state.is_settled()));
-    let event = if settled && waiting == 0 { RunEvent::Close } else { RunEvent::Pause };
-    let mut summary = format!("{verified} of {total} verified");
-    for (state, word) in [
-        (ActionState::Refused, "refused"),
-        (ActionState::Diverged, "diverged"),
-        (ActionState::Withdrawn, "withdrawn"),
-        (ActionState::Uncertain, "uncertain"),
-        (ActionState::Pending, "not sent"),
-    ] {
-        let count = report.count(state);
-        if count > 0 {
-            let _ = write!(summary, ", {count} {word}"); // writing to a String cannot fail
-        }
-    }
-    if waiting > 0 {
-        let _ = write!(summary, ", {waiting} wait for approval");
-    }
-    order.store.advance(epoch, plan.run(), event, &summary, (order.clock)()).await?;
-    Ok(())
 }

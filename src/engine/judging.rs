@@ -8,7 +8,7 @@ use lockstep_contract::{
     AccessLevelId, Action, Cardholder, CorrelationKeys, Credential, CredentialId, CredentialStatus, Expectation,
     ImageDigest, InactiveStatus, KeyKind, Reduction, Status, Step, Steps, Subject, Validity,
 };
-use lockstep_core::{Link, LinkOrigin, Links};
+use lockstep_core::{Hold, Holds, Link, LinkOrigin, Links};
 
 use crate::{Intent, LinkChange};
 
@@ -24,6 +24,40 @@ pub(crate) fn reduces(action: &Action) -> bool {
 
 fn suspends(action: &Action) -> bool {
     action.steps.iter().any(|step| matches!(step, Step::Reduce(Reduction::Suspend)))
+}
+
+/// The hold on the human of this action, by every way to know them that the planner has, too: the person, the record,
+/// the keys of both, and what is remembered about who is who.
+pub(crate) fn held<'h>(
+    holds: &'h Holds,
+    links: &Links,
+    action: &Action,
+    before: Option<&Cardholder>,
+) -> Option<&'h Hold> {
+    if holds.0.is_empty() {
+        return None;
+    }
+    let (record, new) = match &action.subject {
+        Subject::Existing(id) => (Some(id), None),
+        Subject::New(key) => (None, Some(key)),
+    };
+    let of_person = action.person.as_ref().and_then(|person| links.of_person(person));
+    let of_record = record.and_then(|id| links.of_cardholder(id));
+    let remembered = || of_person.iter().chain(&of_record);
+    let provisioned = action.steps.iter().filter_map(|step| match step {
+        Step::Provision { keys, .. } => Some(keys),
+        _ => None,
+    });
+    let all_keys = before.map(|before| &before.keys).into_iter().chain(provisioned);
+    let keys: BTreeSet<_> =
+        all_keys.chain(remembered().map(|link| &link.keys)).flat_map(CorrelationKeys::iter).chain(new).collect();
+    let people: Vec<_> = action.person.iter().chain(remembered().map(|link| &link.person)).collect();
+    let records: Vec<_> = record.into_iter().chain(remembered().map(|link| &link.cardholder)).collect();
+    holds.0.iter().find(|hold| {
+        hold.person.as_ref().is_some_and(|person| people.contains(&person))
+            || hold.cardholders.iter().any(|id| records.contains(&id))
+            || hold.keys.iter().any(|key| keys.contains(key))
+    })
 }
 
 /// Whether the record is still the one that the action was planned against.

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod applying;
+mod closing;
+mod fresh;
 mod fuse;
 mod judging;
 pub mod layers;
@@ -18,11 +20,11 @@ mod sending;
 mod settling;
 mod store;
 
-pub use applying::{apply, settle};
+pub use applying::{apply, apply_beside, settle};
 pub use fuse::fuse_ceiling;
 pub use order::{
-    ActionReport, ApplyOrder, ApplyReport, Clock, Nobody, Observer, PlanOrder, Progress, RunError, TargetOrder,
-    TargetReport,
+    ActionReport, ApplyOrder, ApplyReport, Beside, Clock, Desk, Nobody, NotOurs, Observer, PlanOrder, Progress,
+    RunError, TargetOrder, TargetReport,
 };
 pub use planning::{Planned, plan};
 pub use store::{

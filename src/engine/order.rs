@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_contract::{
     ActionId, Cancel, Directory, DirectoryId, Fault, RunId, Subject, Target, TargetId, TargetReader,
 };
-use lockstep_core::{ActionState, Limits, PlanDocument, Policy, Refusal};
+use lockstep_core::{ActionState, Holds, Limits, PlanDocument, Policy, Refusal};
 use serde::{Deserialize, Serialize};
 
 use crate::{NodeId, Store, StoreError};
@@ -126,6 +127,40 @@ pub struct ApplyOrder<'a> {
     pub observer: &'a dyn Observer,
 }
 
+/// Where named offboardings arrive while a run works. They do not wait for its lease, so the memory does not have them
+/// yet.
+#[async_trait]
+pub trait Desk: Send + Sync {
+    /// Who is held out on this target beyond what the memory has. Asked before everything that gives anything, so it
+    /// must be quick.
+    ///
+    /// # Errors
+    /// When that cannot be told. Nothing that gives anything is sent then.
+    async fn holds(&self, target: &TargetId) -> Result<Arc<Holds>, String>;
+}
+
+#[async_trait]
+impl Desk for Nobody {
+    async fn holds(&self, _: &TargetId) -> Result<Arc<Holds>, String> {
+        Ok(Arc::default())
+    }
+}
+
+/// What else is known while a plan is applied.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// Where offboardings arrive meanwhile.
+    pub desk: &'a dyn Desk,
+    /// The plan as people saw it: its guards say what was let through by name. Without it nothing was.
+    pub document: Option<&'a PlanDocument>,
+}
+
+impl Default for Beside<'_> {
+    fn default() -> Self {
+        Self { desk: &Nobody, document: None }
+    }
+}
+
 /// What applying did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyReport {
@@ -171,6 +206,17 @@ impl ApplyReport {
     }
 }
 
+/// Why a plan is not one that was made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotOurs {
+    /// The memory knows no such run.
+    #[error("this plan was not made here: run {0} is not in the state")]
+    Unknown(RunId),
+    /// The memory has another digest for it.
+    #[error("the plan of run {0} is not the one that was made here: it was altered since")]
+    Altered(RunId),
+}
+
 /// A run ended without its result.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -193,6 +239,9 @@ pub enum RunError {
     /// The plan is refused (exit code 6).
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The plan is not the one that was made here (exit code 6). Nothing of it was sent.
+    #[error("{0}")]
+    NotOurs(NotOurs),
     /// The memory failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt;
 use futures::future::join;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{Cx, Fault, FaultKind, PersonId, Scope, ServerMark, TargetId};
+use lockstep_contract::{Cx, Fault, FaultKind, PersonId, RunId, Scope, ServerMark, TargetId};
 use lockstep_core::{
     Code, DirectorySnapshot, Guarded, Header, Inputs, Looked, PLAN_FORMAT, PlanDocument, RunEvent, RunState,
-    TargetSnapshot, absentees, guard,
+    TargetSnapshot, Trip, absentees, guard,
 };
 
 use crate::layers::Way;
@@ -107,7 +107,7 @@ async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> R
             Some(Ok(cardholders)) => {
                 let judged = judge(order, target, &people, &cardholders, &looked, now).await?;
                 drop(cardholders);
-                order.store.observe(epoch, &id, &observation(&judged), now).await?;
+                order.store.observe(epoch, &id, &observation(&judged, order.run), now).await?;
                 guarded.push((target.reader.info().clone(), judged));
             }
             Some(Err(fault)) => unreadable.push((id, fault)),
@@ -214,16 +214,22 @@ async fn judge(
     Ok(guard(draft, target.policy, target.limits, &history))
 }
 
-/// The counts of this reading. Where a guard objected to a drop, they are disputed: compared with the next time, they
-/// would make the same drop look normal.
-fn observation(judged: &Guarded) -> Observation {
-    let facts = judged.draft().facts();
-    let disputed = judged.trips().iter().any(|trip| match trip.code {
+/// True when this trip is about a drop in what was counted.
+pub(crate) fn disputes(trip: &Trip) -> bool {
+    match trip.code {
         Code::SourceShrank | Code::NobodyLeft | Code::Evidence => true,
         Code::GroupShrank | Code::LevelShrank => !trip.holds.is_empty(),
         _ => false,
-    });
+    }
+}
+
+/// The counts of this reading. Where a guard objected to a drop, they are disputed: compared with the next time, they
+/// would make the same drop look normal.
+fn observation(judged: &Guarded, run: RunId) -> Observation {
+    let facts = judged.draft().facts();
+    let disputed = judged.trips().iter().any(disputes);
     Observation {
+        run: Some(run),
         people: facts.people_active,
         groups: facts.groups.iter().filter_map(|(group, members)| Some((group.clone(), (*members)?))).collect(),
         levels: facts.levels.iter().map(|(level, facts)| (level.clone(), facts.holders)).collect(),

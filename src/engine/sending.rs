@@ -11,12 +11,12 @@ use lockstep_contract::{
     Action, ApplyFault, Cardholder, CardholderId, Cx, Enforcement, Fault, FaultKind, ImageDigest, Receipt, RunId,
     Subject, Target, TargetId, TargetReader,
 };
-use lockstep_core::{ActionEvent, ActionState, Holds, Links, Verdict, verify};
+use lockstep_core::{ActionEvent, ActionState, Hold, Holds, Links, Verdict, verify};
 
 use crate::fuse::{Admission, Breaker};
-use crate::judging::{link_changes, reduces, subject_text, untouched_by_others};
+use crate::judging::{held, link_changes, only_reduces, reduces, subject_text, untouched_by_others};
 use crate::layers::{self, Layered};
-use crate::{ActionReport, ApplyOrder, Epoch, Intent, Outcome, StoreError};
+use crate::{ActionReport, ApplyOrder, Desk, Epoch, Intent, Outcome, StoreError};
 
 /// An action is sent so many times at most (F11).
 pub(crate) const SENDS_MAX: u32 = 3;
@@ -40,6 +40,7 @@ pub(crate) struct Site<'a> {
     pub(crate) id: TargetId,
     pub(crate) target: Layered<Arc<dyn Target>>,
     pub(crate) order: &'a ApplyOrder<'a>,
+    desk: &'a dyn Desk,
     pub(crate) epoch: Epoch,
     pub(crate) breaker: Breaker,
     pub(crate) links: Links,
@@ -84,7 +85,7 @@ pub(crate) enum Judged {
 
 impl<'a> Site<'a> {
     pub(crate) fn new(
-        order: &'a ApplyOrder<'a>,
+        (order, desk): (&'a ApplyOrder<'a>, &'a dyn Desk),
         epoch: Epoch,
         target: Layered<Arc<dyn Target>>,
         breaker: Breaker,
@@ -96,6 +97,7 @@ impl<'a> Site<'a> {
             id,
             target,
             order,
+            desk,
             epoch,
             breaker,
             links,
@@ -254,6 +256,11 @@ impl<'a> Site<'a> {
             intent.at = (self.order.clock)();
             self.leave_open(&intent.action.subject);
             self.order.store.intend(self.epoch, std::slice::from_ref(&intent)).await?;
+            // The last moment: an offboarding may have been accepted while the intent was on its way to the disk.
+            if let Some(why) = self.held_out(&intent.action, intent.before.as_ref()).await {
+                let event = if sent == 0 { ActionEvent::Withdraw } else { ActionEvent::Refuse };
+                return self.record(&intent, event, &why, None).await;
+            }
             sent += 1;
             let (fault, doubt) = match self.target.apply(&cx, &intent.action).await {
                 Ok(receipt) => return self.accepted(&intent, &receipt).await,
@@ -343,17 +350,20 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// True when the human of this action is held out by a named offboarding.
-    pub(crate) fn hold_on(&self, action: &Action, before: Option<&Cardholder>) -> bool {
-        let key = match &action.subject {
-            Subject::New(key) => Some(key),
-            Subject::Existing(_) => None,
-        };
-        let id = match &action.subject {
-            Subject::Existing(id) => Some(id),
-            Subject::New(_) => None,
-        };
-        let keys = before.into_iter().flat_map(|before| before.keys.iter()).chain(key);
-        self.holds.on(action.person.as_ref(), id, keys).is_some()
+    /// Why this action may not be sent although it is approved: its human is held out by name, or nobody can tell. What
+    /// only takes access away may always be sent.
+    pub(crate) async fn held_out(&self, action: &Action, before: Option<&Cardholder>) -> Option<String> {
+        if only_reduces(action) {
+            return None;
+        }
+        let since = |hold: &Hold| format!("held out by name since {} (by {})", hold.since, hold.by);
+        // The memory's own holds need no second look: under our lease nobody else can write any.
+        if let Some(hold) = held(&self.holds, &self.links, action, before) {
+            return Some(since(hold));
+        }
+        match self.desk.holds(&self.id).await {
+            Ok(holds) => held(&holds, &self.links, action, before).map(since),
+            Err(why) => Some(format!("it cannot be told who is held out by name by now: {why}")),
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Settling one action that a crash, or a system that was away, left open: read it back first, and send it again only
-//! when nothing happened and sending it is still right.
+//! when nothing happened, it only takes access away, and sending it is still right. Nothing here reads the directory,
+//! so what gives access waits for the next plan.
 
 use lockstep_core::{ActionEvent, ActionState};
 
-use crate::judging::only_reduces;
+use crate::judging::{held, only_reduces};
 use crate::sending::{Judged, SENDS_MAX, Site, action_report};
 use crate::{ActionReport, JournalEntry, StoreError};
 
@@ -49,16 +50,15 @@ impl Site<'_> {
     /// Why an interrupted action that had no effect is not sent again.
     fn why_not_again(&self, entry: &JournalEntry) -> Option<String> {
         let (intent, action) = (&entry.intent, &entry.intent.action);
-        let held = self.hold_on(action, intent.before.as_ref());
-        if only_reduces(action) && held {
+        if !only_reduces(action) {
+            return Some("the directory was not read since; the next plan decides".to_owned());
+        }
+        if held(&self.holds, &self.links, action, intent.before.as_ref()).is_some() {
             // An offboarding goes on until it is done.
             return None;
         }
         if entry.sent >= SENDS_MAX {
             return Some(format!("it was sent {} times", entry.sent));
-        }
-        if held {
-            return Some("the person is held out by name".to_owned());
         }
         let hours = self.order.limits.get(&self.id).map_or(24, |limits| limits.plan_age_hours);
         let age = (self.order.clock)().duration_since(intent.at);

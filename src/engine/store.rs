@@ -132,6 +132,9 @@ pub struct RunRecord {
 /// The counts of one complete reading, to compare the next with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
+    /// The run that counted.
+    #[serde(default)]
+    pub run: Option<RunId>,
     /// Active people.
     pub people: u64,
     /// Members of each readable mapped group.
@@ -256,8 +259,9 @@ pub trait Store: Send + Sync {
         observation: &Observation,
         now: Timestamp,
     ) -> Result<(), StoreError>;
-    /// The disputed counts of a target are believed from now on: what they showed was approved by name.
-    async fn accept(&self, epoch: Epoch, target: &TargetId, now: Timestamp) -> Result<(), StoreError>;
+    /// The disputed counts of this run are believed from now on: what they showed was let through by name. Those of
+    /// any other run stay disputed.
+    async fn accept(&self, epoch: Epoch, target: &TargetId, run: RunId, now: Timestamp) -> Result<(), StoreError>;
     /// Remembers which server answered.
     async fn mark_server(&self, epoch: Epoch, system: &str, mark: &ServerMark) -> Result<(), StoreError>;
     /// Remembers a run. A run begins once.

@@ -6,8 +6,11 @@ use lockstep_contract::{
 };
 use tokio::time::Instant;
 
+use crate::board::{self, Board};
+use crate::locate::{self, Hits};
 use crate::report::{Candidate, CardholderOutcome, Progress, TargetOutcome};
-use crate::{Event, Journal, Place, Request, locate};
+use crate::scribe::Scribe;
+use crate::{Event, Place, Request, Who};
 
 /// Tries for one record. Reductions are idempotent, so sending one again after a read-back is safe.
 const TRIES_MAX: u32 = 3;
@@ -19,7 +22,9 @@ pub(crate) struct Desk<'a> {
     /// Where.
     pub place: &'a Place,
     /// Where it is recorded.
-    pub journal: &'a dyn Journal,
+    pub scribe: &'a Scribe,
+    /// What the others found.
+    pub board: &'a Board,
     /// The context of its calls.
     pub cx: Cx,
     /// When the command began.
@@ -29,8 +34,14 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     /// Everything that is done on this PACS.
     pub(crate) async fn work(&self) -> TargetOutcome {
-        let mut outcome = TargetOutcome::new(self.place.target.info());
-        let found = match locate::cardholders(self.request, self.place, &self.cx).await {
+        let info = self.place.target.info();
+        let mut outcome = TargetOutcome::new(info);
+        if let Some(why) = locate::cannot_be_asked(self.request, self.place) {
+            return self.second_pass(outcome, why).await;
+        }
+        let found = locate::cardholders(self.request, self.place, &self.cx).await;
+        self.board.put(&info.id, found.as_ref().cloned().unwrap_or_default());
+        let found = match found {
             Ok(found) => found,
             Err(fault) => {
                 return TargetOutcome { progress: Progress::Unreached { fault: fault.to_string() }, ..outcome };
@@ -40,20 +51,66 @@ impl Desk<'_> {
         if found.is_empty() {
             return TargetOutcome { progress: Progress::NotThere, ..outcome };
         }
-        if found.len() > 1 && !self.request.all {
-            let candidates = found.values().map(Candidate::from).collect();
-            return TargetOutcome { progress: Progress::Ambiguous { candidates }, ..outcome };
+        if matches!(self.request.who, Who::Bare(_)) {
+            self.board.wait().await;
+            if !self.board.is_one_human(&found, self.request.all) {
+                return self.ambiguous(outcome, &found).await;
+            }
         }
-        for cardholder in found.into_values() {
-            let one = self.cut(cardholder, &mut outcome.journal_faults).await;
-            outcome.cardholders.push(one);
+        self.cut_all(outcome, found).await
+    }
+
+    /// This PACS cannot be asked by what was given; it may be by the keys of the records that others found.
+    async fn second_pass(&self, mut outcome: TargetOutcome, why: String) -> TargetOutcome {
+        self.board.wait().await;
+        let elsewhere = self.board.all();
+        let keys = locate::other_keys(&elsewhere, self.place);
+        let one = match self.request.who {
+            Who::Bare(_) => self.board.is_one_human(&Hits::new(), self.request.all) && board::agree(&elsewhere),
+            Who::Key(_) | Who::Cardholder { .. } => board::agree(&elsewhere),
+        };
+        if keys.is_empty() || !one || !self.board.is_unambiguous() {
+            return TargetOutcome { progress: Progress::NotAsked { why }, ..outcome };
+        }
+        let found = match locate::by_other_keys(self.place, &self.cx, keys).await {
+            Ok(found) => found,
+            Err(fault) => {
+                return TargetOutcome { progress: Progress::Unreached { fault: fault.to_string() }, ..outcome };
+            }
+        };
+        outcome.located_ms = Some(self.elapsed());
+        let together: Vec<_> = elsewhere.into_iter().chain(found.values().cloned()).collect();
+        match found.len() {
+            0 => TargetOutcome { progress: Progress::NotThere, ..outcome },
+            // Nobody named these records: `--all` does not stretch to them.
+            1 if board::agree(&together) => self.cut_all(outcome, found).await,
+            _ => self.ambiguous(outcome, &found).await,
+        }
+    }
+
+    async fn cut_all(&self, mut outcome: TargetOutcome, found: Hits) -> TargetOutcome {
+        if found.len() > 1 && !self.request.all {
+            return self.ambiguous(outcome, &found).await;
+        }
+        for hit in found.into_values() {
+            outcome.cardholders.push(self.cut(hit.cardholder).await);
         }
         outcome.progress = Progress::Done;
         outcome
     }
 
+    /// Nothing is done here, and the record says so: nobody is held for a key that several have.
+    async fn ambiguous(&self, outcome: TargetOutcome, found: &Hits) -> TargetOutcome {
+        if !self.request.dry_run {
+            let target = self.place.target.info().id.clone();
+            self.scribe.record(Event::Ambiguous { target, candidates: found.keys().cloned().collect() }).await;
+        }
+        let candidates = found.values().map(|hit| Candidate::from(&hit.cardholder)).collect();
+        TargetOutcome { progress: Progress::Ambiguous { candidates }, ..outcome }
+    }
+
     /// Takes, reads back, and takes again what is still there, a few times.
-    async fn cut(&self, mut now: Cardholder, journal_faults: &mut Vec<String>) -> CardholderOutcome {
+    async fn cut(&self, mut now: Cardholder) -> CardholderOutcome {
         let mut outcome = CardholderOutcome::new(&now, self.elapsed());
         let mut trouble: Option<Fault> = None;
         for _ in 0..TRIES_MAX {
@@ -63,7 +120,7 @@ impl Desk<'_> {
                 return outcome;
             }
             let intent = Event::Intent { action: Box::new(action.clone()), before: Box::new(now.clone()) };
-            journal_faults.extend(self.journal.record(&intent).err());
+            self.scribe.record(intent).await;
             outcome.requested_ms.get_or_insert(self.elapsed());
             let target = &self.place.target;
             trouble = target.apply(&self.cx, &action).await.err().map(|fault| fault.fault().clone());
@@ -86,11 +143,11 @@ impl Desk<'_> {
         if !outcome.confirmed {
             outcome.explain(trouble.as_ref());
         }
-        self.record_outcome(&now, &outcome, journal_faults);
+        self.record_outcome(&now, &outcome).await;
         outcome
     }
 
-    fn record_outcome(&self, now: &Cardholder, outcome: &CardholderOutcome, journal_faults: &mut Vec<String>) {
+    async fn record_outcome(&self, now: &Cardholder, outcome: &CardholderOutcome) {
         if self.request.dry_run {
             return;
         }
@@ -100,7 +157,7 @@ impl Desk<'_> {
             confirmed: outcome.confirmed,
             detail: outcome.detail.clone(),
         };
-        journal_faults.extend(self.journal.record(&event).err());
+        self.scribe.record(event).await;
     }
 
     fn elapsed(&self) -> u64 {

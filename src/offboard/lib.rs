@@ -8,9 +8,11 @@
 
 #![forbid(unsafe_code)]
 
+mod board;
 mod cut;
 mod locate;
 mod report;
+mod scribe;
 mod who;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +21,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use lockstep_contract::{AccessLevelId, CardholderId, Cx, Target, TargetId};
+use lockstep_contract::{AccessLevelId, CardholderId, Cx, KeyKind, Target, TargetId};
+
+use crate::board::Board;
+use crate::scribe::Scribe;
 
 pub use report::{Candidate, CardholderOutcome, Progress, Report, TargetOutcome};
 pub use who::{Who, WhoError};
@@ -47,8 +52,9 @@ pub struct Place {
     pub target: Arc<dyn Target>,
     /// The levels that are ours to take; others are left, since the cardholder is switched off anyway.
     pub managed: BTreeSet<AccessLevelId>,
-    /// Cardholders that the roster names for this person. They are looked up by key as well.
-    pub known: BTreeSet<CardholderId>,
+    /// Cardholders that the roster names for this person, with the kinds of key by which it knows them. They are looked
+    /// up by key as well.
+    pub known: BTreeMap<CardholderId, BTreeSet<KeyKind>>,
 }
 
 /// Keeps the journal of an offboarding. A failure to record never stops an offboarding; it is reported.
@@ -58,6 +64,11 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// A sentence for people, when the record is not durable.
     fn record(&self, event: &Event) -> Result<(), String>;
+
+    /// Told when a record took too long to be waited for. It may be durable later, or never.
+    fn late(&self, event: &Event) {
+        let _ = event;
+    }
 }
 
 /// What is recorded.
@@ -82,6 +93,14 @@ pub enum Event {
         /// The record as it was.
         before: Box<lockstep_contract::Cardholder>,
     },
+    /// Several records match on one PACS, or it is not clear that they are one human: nothing was done there, and what
+    /// was named holds nobody.
+    Ambiguous {
+        /// Where.
+        target: TargetId,
+        /// What matches there.
+        candidates: Vec<CardholderId>,
+    },
     /// What the read-back showed.
     Outcome {
         /// Where.
@@ -95,9 +114,12 @@ pub enum Event {
     },
 }
 
+/// A PACS may keep others waiting for this part of its time, where they have to know what it has at all.
+const SHARE: u32 = 4;
+
 /// Puts one person out on every place at once. Returns when every place has answered or used up its time.
-pub async fn offboard(request: &Request, places: Vec<Place>, journal: &dyn Journal, patience: Duration) -> Report {
-    let mut journal_faults = Vec::new();
+pub async fn offboard(request: &Request, places: Vec<Place>, journal: Arc<dyn Journal>, patience: Duration) -> Report {
+    let scribe = Scribe::new(journal);
     if !request.dry_run {
         let hold = Event::Hold {
             who: request.who.to_string(),
@@ -105,12 +127,14 @@ pub async fn offboard(request: &Request, places: Vec<Place>, journal: &dyn Journ
             by: request.by.clone(),
             at: request.at,
         };
-        journal_faults.extend(journal.record(&hold).err());
+        scribe.record(hold).await;
     }
     let started = tokio::time::Instant::now();
+    let asked = places.iter().filter(|place| locate::cannot_be_asked(request, place).is_none()).count();
+    let board = Board::new(asked, patience / SHARE);
     let each = places.iter().map(|place| async {
         let id = place.target.info().id.clone();
-        let desk = cut::Desk { request, place, journal, cx: Cx::new(patience), started };
+        let desk = cut::Desk { request, place, scribe: &scribe, board: &board, cx: Cx::new(patience), started };
         let outcome = match tokio::time::timeout(patience, desk.work()).await {
             Ok(outcome) => outcome,
             Err(_) => TargetOutcome::out_of_time(place.target.info(), patience),
@@ -118,15 +142,11 @@ pub async fn offboard(request: &Request, places: Vec<Place>, journal: &dyn Journ
         (id, outcome)
     });
     let targets: BTreeMap<TargetId, TargetOutcome> = join_all(each).await.into_iter().collect();
-    for outcome in targets.values() {
-        journal_faults.extend(outcome.journal_faults.iter().cloned());
-    }
-    journal_faults.dedup();
     Report {
         who: request.who.to_string(),
         reason: request.reason.clone(),
         dry_run: request.dry_run,
         targets,
-        journal_faults,
+        journal_faults: scribe.finish().await,
     }
 }

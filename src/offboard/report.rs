@@ -30,13 +30,18 @@ impl Report {
             && self.targets.values().all(|outcome| match outcome.progress {
                 Progress::Done => outcome.cardholders.iter().all(|one| one.confirmed || self.dry_run),
                 Progress::NotThere => true,
-                Progress::Ambiguous { .. } | Progress::Unreached { .. } => false,
+                Progress::Ambiguous { .. } | Progress::Unreached { .. } | Progress::NotAsked { .. } => false,
             })
     }
 
-    /// True when some PACS has a record of this person.
+    /// True when some PACS has a record of this person, or may have one: it did not answer, or could not be asked.
     pub fn known_anywhere(&self) -> bool {
         self.targets.values().any(|outcome| !matches!(outcome.progress, Progress::NotThere))
+    }
+
+    /// True when some PACS was seen to have a record of this person.
+    pub fn found_anywhere(&self) -> bool {
+        self.targets.values().any(|outcome| matches!(outcome.progress, Progress::Done | Progress::Ambiguous { .. }))
     }
 
     /// True when a PACS asks which of several records is meant.
@@ -53,7 +58,12 @@ pub enum Progress {
     Done,
     /// The PACS answered, and has no record of this person.
     NotThere,
-    /// Several records match; nothing was done here.
+    /// The PACS cannot search by what was given, and no record there is known. The person may still have access there.
+    NotAsked {
+        /// Why.
+        why: String,
+    },
+    /// Several records match, or it is not clear that all that match are one human; nothing was done here.
     Ambiguous {
         /// They.
         candidates: Vec<Candidate>,
@@ -79,9 +89,6 @@ pub struct TargetOutcome {
     pub located_ms: Option<u64>,
     /// Each record.
     pub cardholders: Vec<CardholderOutcome>,
-    /// Records that could not be made durable.
-    #[serde(skip)]
-    pub(crate) journal_faults: Vec<String>,
 }
 
 impl TargetOutcome {
@@ -92,7 +99,6 @@ impl TargetOutcome {
             progress: Progress::NotThere,
             located_ms: None,
             cardholders: Vec::new(),
-            journal_faults: Vec::new(),
         }
     }
 

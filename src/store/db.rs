@@ -286,17 +286,18 @@ impl Tables for Db {
         self.execute(sql, params![target.as_str(), observation.disputed, kept]).map(drop)
     }
 
-    fn last_observation(&self, target: &TargetId) -> Result<Option<Observation>> {
-        let sql = "SELECT body FROM observation WHERE target = ?1 ORDER BY seq DESC LIMIT 1";
-        self.body("observation", sql, [target.as_str()])
+    fn disputed(&self, target: &TargetId, run: RunId) -> Result<Option<Observation>> {
+        let sql = "SELECT body FROM observation WHERE target = ?1 AND disputed = 1 ORDER BY seq DESC";
+        let all: Vec<Observation> = self.bodies("observation", sql, [target.as_str()])?;
+        Ok(all.into_iter().find(|one| one.run == Some(run)))
     }
 
-    fn replace_last_observation(&mut self, target: &TargetId, observation: &Observation) -> Result<()> {
-        let body = to_json(observation)?;
+    fn replace_observation(&mut self, target: &TargetId, before: &Observation, after: &Observation) -> Result<()> {
+        let body = to_json(after)?;
         let sum = checksum("observation", &[target.as_str()], &body);
-        let sql = "UPDATE observation SET disputed = ?2, body = ?3, sum = ?4
-                   WHERE seq = (SELECT MAX(seq) FROM observation WHERE target = ?1)";
-        self.execute(sql, params![target.as_str(), observation.disputed, body, sum]).map(drop)
+        // The body names its run, so no other row reads the same.
+        let sql = "UPDATE observation SET disputed = ?2, body = ?3, sum = ?4 WHERE target = ?1 AND body = ?5";
+        self.execute(sql, params![target.as_str(), after.disputed, body, sum, to_json(before)?]).map(drop)
     }
 
     fn put_server(&mut self, system: &str, mark: &ServerMark) -> Result<()> {

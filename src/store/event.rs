@@ -21,7 +21,7 @@ pub(crate) enum Event<'a> {
     Record { action: &'a ActionId, outcome: &'a Outcome },
     Link { target: &'a TargetId, changes: &'a [LinkChange] },
     Observe { target: &'a TargetId, observation: &'a Observation, at: Timestamp },
-    Accept { target: &'a TargetId, at: Timestamp },
+    Accept { target: &'a TargetId, run: RunId, at: Timestamp },
     Server { system: &'a str, mark: &'a ServerMark },
     Policy { target: &'a TargetId, digest: &'a str, at: Timestamp },
     Fuse { target: &'a TargetId, open: Option<&'a str>, at: Timestamp },

@@ -20,5 +20,5 @@ mod writer;
 
 pub use memory::MemoryStore;
 pub use roster::{Roster, RosterEntry, RosterError};
-pub use spool::{Spool, SpoolError, SpoolFile, read_all, set_aside};
+pub use spool::{Spool, SpoolError, SpoolFile, read_all, set_aside, set_aside_broken};
 pub use sqlite::SqliteStore;

@@ -208,15 +208,18 @@ pub(crate) fn observe(
     tables.put_observation(target, observation, at)
 }
 
-pub(crate) fn accept(tables: &mut impl Tables, epoch: Epoch, target: &TargetId, at: Timestamp) -> Result<()> {
+pub(crate) fn accept(
+    tables: &mut impl Tables,
+    epoch: Epoch,
+    target: &TargetId,
+    run: RunId,
+    at: Timestamp,
+) -> Result<()> {
     fence(tables, epoch)?;
-    // Only the last reading: an older one that was disputed may have been a fault of the source.
-    if let Some(mut last) = tables.last_observation(target)?
-        && last.disputed
-    {
-        last.disputed = false;
-        tables.append(&Event::Accept { target, at })?;
-        tables.replace_last_observation(target, &last)?;
+    // Only the reading that somebody said yes to: another one that was disputed may have been a fault of the source.
+    if let Some(before) = tables.disputed(target, run)? {
+        tables.append(&Event::Accept { target, run, at })?;
+        tables.replace_observation(target, &before, &Observation { disputed: false, ..before.clone() })?;
     }
     Ok(())
 }

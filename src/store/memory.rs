@@ -195,13 +195,15 @@ impl Tables for State {
         Ok(())
     }
 
-    fn last_observation(&self, target: &TargetId) -> Result<Option<Observation>> {
-        Ok(self.observations.get(target).and_then(|all| all.last()).cloned())
+    fn disputed(&self, target: &TargetId, run: RunId) -> Result<Option<Observation>> {
+        let all = self.observations.get(target).into_iter().flatten();
+        Ok(all.filter(|one| one.disputed && one.run == Some(run)).next_back().cloned())
     }
 
-    fn replace_last_observation(&mut self, target: &TargetId, observation: &Observation) -> Result<()> {
-        if let Some(last) = self.observations.get_mut(target).and_then(|all| all.last_mut()) {
-            *last = observation.clone();
+    fn replace_observation(&mut self, target: &TargetId, before: &Observation, after: &Observation) -> Result<()> {
+        if let Some(found) = self.observations.get_mut(target).and_then(|all| all.iter_mut().find(|one| *one == before))
+        {
+            found.clone_from(after);
         }
         Ok(())
     }
@@ -315,8 +317,8 @@ impl Store for MemoryStore {
         self.write(|state| logic::observe(state, epoch, target, seen, now)).await
     }
 
-    async fn accept(&self, epoch: Epoch, target: &TargetId, now: Timestamp) -> Result<()> {
-        self.write(|state| logic::accept(state, epoch, target, now)).await
+    async fn accept(&self, epoch: Epoch, target: &TargetId, run: RunId, now: Timestamp) -> Result<()> {
+        self.write(|state| logic::accept(state, epoch, target, run, now)).await
     }
 
     async fn mark_server(&self, epoch: Epoch, system: &str, mark: &ServerMark) -> Result<()> {

@@ -3,8 +3,9 @@
 //!
 //! What a line says is not looked at here.
 
+use std::fmt::Debug;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use lockstep_contract::{canonical_json, sha256_hex};
@@ -16,6 +17,9 @@ use crate::files;
 
 const OPEN: &str = "spool";
 const ABSORBED: &str = "absorbed";
+const BROKEN: &str = "broken";
+/// How every line begins: after a write that broke off, a whole line may stand behind the remains of another.
+const START: &[u8] = br#"{"seq":"#;
 
 /// The spool could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -27,13 +31,36 @@ pub struct SpoolError {
     pub detail: String,
 }
 
+/// What a spool is written to.
+trait Medium: Write + Debug + Send {
+    /// Returns after everything is on the disk.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Forgets everything behind this length, and goes on writing there.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+}
+
+impl Medium for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)?;
+        self.seek(SeekFrom::Start(length)).map(drop)
+    }
+}
+
 /// One file of the spool, being written.
 #[derive(Debug)]
 pub struct Spool {
-    file: File,
+    file: Box<dyn Medium>,
     path: PathBuf,
     lines: u64,
     last: String,
+    /// How long the file is with all its whole lines.
+    good: u64,
+    /// The remains of a line that could not be written may stand behind them.
+    soiled: bool,
 }
 
 /// One file of the spool, as it was read.
@@ -45,6 +72,8 @@ pub struct SpoolFile<E> {
     pub events: Vec<E>,
     /// Its last line was cut off while it was written; what that line said never happened.
     pub torn: bool,
+    /// What is damaged in it. What is whole stands in `events` all the same.
+    pub broken: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,7 +104,7 @@ impl Spool {
             match files::new_private(&path) {
                 Ok(file) => {
                     files::sync_folder(&path).map_err(failed)?;
-                    return Ok(Self { file, path, lines: 0, last: String::new() });
+                    return Ok(Self::on(Box::new(file), path));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(error)),
@@ -84,12 +113,22 @@ impl Spool {
         Err(SpoolError { path: folder.to_owned(), detail: format!("a thousand files are named {plain} already") })
     }
 
+    fn on(file: Box<dyn Medium>, path: PathBuf) -> Self {
+        Self { file, path, lines: 0, last: String::new(), good: 0, soiled: false }
+    }
+
+    /// The remains of a line could not be taken away again: go on in another file.
+    pub const fn is_soiled(&self) -> bool {
+        self.soiled
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Adds a line. Returns after it is on the disk.
+    /// Adds a line. Returns after it is on the disk. What cannot be written leaves no remains: the next line stands
+    /// where this one would have stood.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -101,17 +140,33 @@ impl Spool {
         let line = Line { seq, event, hash: hash.clone() };
         let mut text = serde_json::to_vec(&line).map_err(|error| failed(error.to_string()))?;
         text.push(b'\n');
-        self.file.write_all(&text).and_then(|()| self.file.sync_data()).map_err(|error| failed(error.to_string()))?;
+        if let Err(error) = self.put(&text) {
+            let detail = error.to_string();
+            self.soiled = self.file.cut(self.good).is_err();
+            return Err(SpoolError { path: self.path.clone(), detail });
+        }
         self.lines = seq;
         self.last = hash;
+        self.good += text.len() as u64;
         Ok(())
+    }
+
+    fn put(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.soiled {
+            self.file.cut(self.good)?;
+            self.soiled = false;
+        }
+        self.file.write_all(text)?;
+        self.file.sync()
     }
 }
 
 /// Every file of a spool that was not absorbed yet, in the order of their names. A folder that is not there has none.
 ///
+/// A file that says something else than was written to it is given with what of it is whole, and says so itself.
+///
 /// # Errors
-/// When a file cannot be read, or says something else than was written to it.
+/// When a file cannot be read at all.
 pub fn read_all<E: DeserializeOwned>(folder: impl AsRef<Path>) -> Result<Vec<SpoolFile<E>>, SpoolError> {
     let folder = folder.as_ref();
     let failed = |error: io::Error| SpoolError { path: folder.to_owned(), detail: error.to_string() };
@@ -135,34 +190,190 @@ pub fn read_all<E: DeserializeOwned>(folder: impl AsRef<Path>) -> Result<Vec<Spo
 /// # Errors
 /// When it cannot be renamed.
 pub fn set_aside(path: impl AsRef<Path>) -> Result<(), SpoolError> {
-    let path = path.as_ref();
-    std::fs::rename(path, path.with_extension(ABSORBED))
+    rename(path.as_ref(), ABSORBED)
+}
+
+/// What is whole in a damaged file was taken over: it is kept for people to look at, and not read again.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn set_aside_broken(path: impl AsRef<Path>) -> Result<(), SpoolError> {
+    rename(path.as_ref(), BROKEN)
+}
+
+fn rename(path: &Path, extension: &str) -> Result<(), SpoolError> {
+    std::fs::rename(path, path.with_extension(extension))
         .and_then(|()| files::sync_folder(path))
         .map_err(|error| SpoolError { path: path.to_owned(), detail: error.to_string() })
 }
 
 fn read<E: DeserializeOwned>(path: PathBuf) -> Result<SpoolFile<E>, SpoolError> {
-    let failed = |detail: String| SpoolError { path: path.clone(), detail };
-    let bytes = std::fs::read(&path).map_err(|error| failed(error.to_string()))?;
-    let mut events = Vec::new();
-    let mut last = String::new();
-    let mut rest = bytes.as_slice();
-    let mut torn = false;
-    while !rest.is_empty() {
-        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
-            torn = true;
+    let bytes = std::fs::read(&path).map_err(|error| SpoolError { path: path.clone(), detail: error.to_string() })?;
+    let mut file = SpoolFile { path, events: Vec::new(), torn: false, broken: None };
+    let mut chain = Chain::default();
+    for (nth, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if !line.ends_with(b"\n") {
+            file.torn = true;
             break;
-        };
-        let (line, after) = rest.split_at(end + 1);
-        let number = events.len() as u64 + 1;
-        let broken = |detail: String| failed(format!("line {number}: {detail}"));
-        let line: Line = serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
-        if line.seq != number || chained(&last, line.seq, &line.event) != line.hash {
-            return Err(broken("it is not what was written".to_owned()));
         }
-        events.push(serde_json::from_value(line.event).map_err(|error| broken(error.to_string()))?);
-        last = line.hash;
-        rest = after;
+        let event = chain.follow(line).and_then(|(event, whole)| match serde_json::from_value(event) {
+            Ok(event) => Ok((event, whole)),
+            Err(error) => Err(error.to_string()),
+        });
+        let damage = match event {
+            Ok((event, whole)) => {
+                file.events.push(event);
+                (!whole).then(|| "lines are missing or glued together".to_owned())
+            }
+            Err(damage) => Some(damage),
+        };
+        if let Some(damage) = damage {
+            file.broken.get_or_insert_with(|| format!("line {}: {damage}", nth + 1));
+        }
     }
-    Ok(SpoolFile { path, events, torn })
+    Ok(file)
+}
+
+/// What lines are checked against. Behind damage a line still counts when it proves itself by what stands before it.
+#[derive(Default)]
+struct Chain {
+    seq: u64,
+    last: String,
+    /// What the hash of the line before may be, when that line itself proved nothing.
+    claimed: Vec<String>,
+}
+
+impl Chain {
+    /// The event of a line, and whether it stands where it was written.
+    fn follow(&mut self, text: &[u8]) -> Result<(Value, bool), String> {
+        let parsed = match serde_json::from_slice::<Line>(text) {
+            Ok(line) => Ok((line, true)),
+            Err(error) => glued(text).map(|line| (line, false)).ok_or_else(|| error.to_string()),
+        };
+        let (line, alone) = match parsed {
+            Ok(parsed) => parsed,
+            Err(why) => {
+                self.claimed = claim(text).into_iter().collect();
+                return Err(why);
+            }
+        };
+        let next = line.seq == self.seq + 1 && chained(&self.last, line.seq, &line.event) == line.hash;
+        let after_damage = |before: &String| line.seq > self.seq && chained(before, line.seq, &line.event) == line.hash;
+        if !next && !self.claimed.iter().any(after_damage) {
+            self.claimed = vec![chained(&self.last, line.seq, &line.event), line.hash];
+            return Err("it is not what was written".to_owned());
+        }
+        (self.seq, self.last, self.claimed) = (line.seq, line.hash, Vec::new());
+        Ok((line.event, next && alone))
+    }
+}
+
+/// The line behind the remains of another one.
+fn glued(text: &[u8]) -> Option<Line> {
+    let at = text.windows(START.len()).rposition(|bytes| bytes == START)?;
+    serde_json::from_slice(text.get(at..)?).ok()
+}
+
+/// The hash at the end of a line that cannot be read otherwise.
+fn claim(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text.get(text.len().checked_sub(67)?..)?).ok()?;
+    let hash = text.strip_suffix("\"}\n")?;
+    (hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| hash.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// What happens to one write: so many bytes get through, or all and the sync fails; and whether a cut works.
+    #[derive(Debug, Clone, Copy)]
+    enum Trouble {
+        Partly(usize),
+        Sync,
+        PartlyForGood(usize),
+    }
+
+    #[derive(Debug, Default)]
+    struct Flaky {
+        bytes: Arc<Mutex<Vec<u8>>>,
+        trouble: Arc<Mutex<Option<Trouble>>>,
+    }
+
+    impl Write for Flaky {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let mut bytes = self.bytes.lock().expect("whole");
+            match *self.trouble.lock().expect("whole") {
+                Some(Trouble::Partly(some) | Trouble::PartlyForGood(some)) => {
+                    bytes.extend(text.iter().take(some));
+                    Err(io::Error::other("no space left"))
+                }
+                Some(Trouble::Sync) | None => {
+                    bytes.extend(text);
+                    Ok(text.len())
+                }
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Medium for Flaky {
+        fn sync(&mut self) -> io::Result<()> {
+            match *self.trouble.lock().expect("whole") {
+                Some(Trouble::Sync) => Err(io::Error::other("the disk is gone")),
+                _ => Ok(()),
+            }
+        }
+
+        fn cut(&mut self, length: u64) -> io::Result<()> {
+            if matches!(*self.trouble.lock().expect("whole"), Some(Trouble::PartlyForGood(_))) {
+                return Err(io::Error::other("the disk is gone"));
+            }
+            self.bytes.lock().expect("whole").truncate(usize::try_from(length).expect("short"));
+            Ok(())
+        }
+    }
+
+    fn readable(bytes: &[u8]) -> SpoolFile<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("x.spool"), bytes).expect("written");
+        read_all(folder.path()).expect("readable").remove(0)
+    }
+
+    #[test]
+    fn a_failed_write_leaves_no_trace_and_the_next_line_takes_its_place() {
+        let failures = [Trouble::Partly(0), Trouble::Partly(7), Trouble::Partly(40), Trouble::Sync];
+        for trouble in failures.into_iter().chain([Trouble::PartlyForGood(9)]) {
+            let disk = Flaky::default();
+            let (bytes, switch) = (disk.bytes.clone(), disk.trouble.clone());
+            let mut spool = Spool::on(Box::new(disk), "x".into());
+            spool.append(&"held").expect("on the disk");
+            *switch.lock().expect("whole") = Some(trouble);
+            spool.append(&"lost").expect_err("no disk");
+            assert_eq!(spool.is_soiled(), matches!(trouble, Trouble::PartlyForGood(_)), "{trouble:?}");
+            spool.append(&"lost again").expect_err("no disk");
+            *switch.lock().expect("whole") = None;
+            spool.append(&"done").expect("on the disk");
+            let file = readable(&bytes.lock().expect("whole"));
+            assert_eq!(file.events, ["held", "done"], "{trouble:?}");
+            assert_eq!((file.torn, file.broken), (false, None), "{trouble:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_behind_the_remains_of_another_is_found_and_the_damage_is_told() {
+        let disk = Flaky::default();
+        let bytes = disk.bytes.clone();
+        let mut spool = Spool::on(Box::new(disk), "x".into());
+        spool.append(&"held").expect("on the disk");
+        bytes.lock().expect("whole").extend(br#"{"seq":2,"event":"lo"#);
+        spool.append(&"done").expect("on the disk");
+        let file = readable(&bytes.lock().expect("whole"));
+        assert_eq!(file.events, ["held", "done"]);
+        assert!(file.broken.is_some_and(|damage| damage.contains("line 2")));
+    }
 }

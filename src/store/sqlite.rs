@@ -256,9 +256,9 @@ impl Store for SqliteStore {
         self.write(move |db| logic::observe(db, epoch, &target, &observation, now)).await
     }
 
-    async fn accept(&self, epoch: Epoch, target: &TargetId, now: Timestamp) -> Result<(), StoreError> {
+    async fn accept(&self, epoch: Epoch, target: &TargetId, run: RunId, now: Timestamp) -> Result<(), StoreError> {
         let target = target.clone();
-        self.write(move |db| logic::accept(db, epoch, &target, now)).await
+        self.write(move |db| logic::accept(db, epoch, &target, run, now)).await
     }
 
     async fn mark_server(&self, epoch: Epoch, system: &str, mark: &ServerMark) -> Result<(), StoreError> {

@@ -56,8 +56,10 @@ pub(crate) trait Tables {
     fn put_hold(&mut self, target: Option<&TargetId>, hold: &Hold) -> Result<()>;
 
     fn put_observation(&mut self, target: &TargetId, observation: &Observation, at: Timestamp) -> Result<()>;
-    fn last_observation(&self, target: &TargetId) -> Result<Option<Observation>>;
-    fn replace_last_observation(&mut self, target: &TargetId, observation: &Observation) -> Result<()>;
+    /// The disputed counts of one run.
+    fn disputed(&self, target: &TargetId, run: RunId) -> Result<Option<Observation>>;
+    /// Replaces an observation, which is there exactly as `before`.
+    fn replace_observation(&mut self, target: &TargetId, before: &Observation, after: &Observation) -> Result<()>;
 
     fn put_server(&mut self, system: &str, mark: &ServerMark) -> Result<()>;
 

@@ -27,7 +27,9 @@ use crate::pacs::Pacs;
 use crate::world;
 
 /// Best of this many rounds.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
+/// What an answer of a PACS takes: one that answers at once, and one across a network with a database behind it.
+const ANSWER_MS: [u64; 2] = [0, 5];
 /// How long one call may take.
 const CALL_BUDGET: Duration = Duration::from_secs(30);
 /// The digest of the configuration in every plan.
@@ -44,23 +46,25 @@ pub(crate) fn report() -> Outcome<()> {
     let changes = crate::size("BENCH_CHANGES", 1_000);
     // The runtime of the program itself.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(text)?;
-    let pacs = Pacs::start(changes)?;
     // Beside the program and not in a folder for temporary files, which may be in memory.
     let program = std::env::current_exe().map_err(text)?;
     let folder = tempfile::tempdir_in(program.parent().unwrap_or(Path::new("."))).map_err(text)?;
-    let sync = sync_seconds(folder.path()).map_err(text)?;
-    let (mut bare, mut verified) = (f64::MAX, f64::MAX);
-    for round in 0..ROUNDS {
-        bare = bare.min(runtime.block_on(send_bare(&pacs.url, changes, round))?);
-        let store = folder.path().join(format!("{round}.db"));
-        verified = verified.min(runtime.block_on(apply(&pacs.url, &store, changes, round))?);
-    }
-    let each = |seconds: f64| seconds * 1_000.0 / changes as f64;
     println!("   {changes} changes, {} requests, over HTTP on this machine, best of {ROUNDS}", changes * 3);
-    println!("   one sync to this disk {:8.2} ms", sync * 1_000.0);
-    println!("   bare requests         {bare:8.2} s  {:6.2} ms a change", each(bare));
-    println!("   verified changes      {verified:8.2} s  {:6.2} ms a change", each(verified));
-    println!("   ratio                 {:8.2} x  (goal 1.5 x)", verified / bare);
+    for answer_ms in ANSWER_MS {
+        let pacs = Pacs::start(changes, answer_ms)?;
+        let (mut bare, mut verified, mut sync) = (f64::MAX, f64::MAX, f64::MAX);
+        for round in 0..ROUNDS {
+            sync = sync.min(sync_seconds(folder.path()).map_err(text)?);
+            bare = bare.min(runtime.block_on(send_bare(&pacs.url, changes, round))?);
+            let store = folder.path().join(format!("{answer_ms}-{round}.db"));
+            verified = verified.min(runtime.block_on(apply(&pacs.url, &store, changes, round))?);
+        }
+        let each = |seconds: f64| seconds * 1_000.0 / changes as f64;
+        println!("   a PACS that takes {answer_ms} ms for an answer (one sync to this disk: {:.2} ms)", sync * 1_000.0);
+        println!("     bare requests     {bare:8.2} s  {:6.2} ms a change", each(bare));
+        println!("     verified changes  {verified:8.2} s  {:6.2} ms a change", each(verified));
+        println!("     ratio             {:8.2} x  (goal 1.5 x)", verified / bare);
+    }
     Ok(())
 }
 

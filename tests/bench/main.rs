@@ -31,11 +31,12 @@ fn main() -> ExitCode {
     {
         return measured(name, rest);
     }
-    if let [flag, people] = arguments.as_slice()
+    if let [flag, people, answer_ms] = arguments.as_slice()
         && flag == "--serve"
+        && let (Ok(people), Ok(answer_ms)) = (people.parse(), answer_ms.parse())
     {
-        let served = people.parse().map(pacs::serve);
-        return if matches!(served, Ok(Ok(()))) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let served = pacs::serve(people, std::time::Duration::from_millis(answer_ms));
+        return if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
     let mut failed = false;

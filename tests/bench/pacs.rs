@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use lockstep_contract::field;
 use serde_json::Value;
@@ -25,11 +26,11 @@ pub(crate) struct Pacs {
 }
 
 impl Pacs {
-    /// Starts a server with the cardholders of so many people.
-    pub(crate) fn start(people: usize) -> Result<Self, String> {
+    /// Starts a server with the cardholders of so many people, which takes so long for every answer.
+    pub(crate) fn start(people: usize, answer_ms: u64) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut child = Command::new(program)
-            .args(["--serve", &people.to_string()])
+            .args(["--serve", &people.to_string(), &answer_ms.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -58,14 +59,14 @@ struct Records {
 
 /// Serves until standard input ends.
 #[expect(clippy::print_stdout, reason = "the parent waits for the address")]
-pub(crate) fn serve(people: usize) -> std::io::Result<()> {
+pub(crate) fn serve(people: usize, answer: Duration) -> std::io::Result<()> {
     let records = Arc::new(Records::new(people));
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     println!("http://{}/", listener.local_addr()?);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let records = Arc::clone(&records);
-            std::thread::spawn(move || talk(stream, &records));
+            std::thread::spawn(move || talk(stream, &records, answer));
         }
     });
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map(drop)
@@ -126,7 +127,7 @@ fn group(n: usize, members: Option<&Vec<usize>>) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn talk(mut stream: TcpStream, records: &Records) {
+fn talk(mut stream: TcpStream, records: &Records, takes: Duration) {
     let _ = stream.set_nodelay(true);
     let mut input = Vec::new();
     let (mut body, mut answer) = (Vec::new(), Vec::new());
@@ -140,6 +141,9 @@ fn talk(mut stream: TcpStream, records: &Records) {
             body.len()
         );
         answer.extend_from_slice(&body);
+        if !takes.is_zero() {
+            std::thread::sleep(takes);
+        }
         if stream.write_all(&answer).is_err() {
             return;
         }

@@ -49,7 +49,7 @@ pub(crate) fn report() -> Outcome<()> {
     let lockstep = start::lockstep()?;
     let options = SlapdOptions { records: records(people), ..SlapdOptions::default() };
     let Some(server) = Slapd::start(options)? else { return Err("OpenLDAP is not installed".to_owned()) };
-    let pacs = Pacs::start(people)?;
+    let pacs = Pacs::start(people, 0)?;
     let site = Site::new(&server, &pacs)?;
     site.link(people)?;
     // The first run remembers what it saw; from then on there is a past to compare with.

@@ -2,6 +2,7 @@
 //! cardholders that they should be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use jiff::Timestamp;
 use lockstep_contract::{
@@ -81,9 +82,13 @@ pub(crate) fn groups_of(n: usize) -> BTreeSet<usize> {
 }
 
 fn drawn(n: usize, count: usize) -> BTreeSet<usize> {
+    draw(n, count).collect()
+}
+
+fn draw(n: usize, count: usize) -> impl Iterator<Item = usize> {
     // People of one team share their groups, as they do in a company: a tenth of everybody has a set of their own.
     let team = if n.is_multiple_of(10) { n } else { n % 5_000 };
-    (0..count).map(|at| (scatter((team * GROUPS_EACH + at) as u64) % GROUPS as u64) as usize).collect()
+    (0..count).map(move |at| (scatter((team * GROUPS_EACH + at) as u64) % GROUPS as u64) as usize)
 }
 
 /// The groups that name a person themselves, where groups are nested.
@@ -150,17 +155,22 @@ pub(crate) fn cardholder(n: usize) -> Cardholder {
     }
 }
 
-/// The members of each group among `people`.
-pub(crate) fn members(people: usize) -> Vec<(GroupId, Vec<PersonId>)> {
-    let mut members: Vec<Vec<PersonId>> = vec![Vec::new(); GROUPS];
+/// The members among `people` of some of the groups, each list in the order of people.
+pub(crate) fn members(people: usize, groups: Range<usize>) -> impl Iterator<Item = (GroupId, Vec<PersonId>)> {
+    let start = groups.start;
+    let mut members: Vec<Vec<PersonId>> = vec![Vec::new(); groups.len()];
     for n in 0..people {
-        for group in groups_of(n) {
-            if let Some(list) = members.get_mut(group) {
-                list.push(PersonId::from_uuid(id(n)));
+        let person = PersonId::from_uuid(id(n));
+        for group in draw(n, GROUPS_EACH).filter(|group| groups.contains(group)) {
+            match members.get_mut(group - start) {
+                // Drawn twice.
+                Some(list) if list.last() == Some(&person) => {}
+                Some(list) => list.push(person.clone()),
+                None => {}
             }
         }
     }
-    members.into_iter().enumerate().map(|(n, list)| (group(n), list)).collect()
+    members.into_iter().enumerate().map(move |(n, list)| (group(start + n), list))
 }
 
 /// The link of a person and a cardholder.

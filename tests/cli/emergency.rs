@@ -103,6 +103,71 @@ fn several_records_of_one_person_are_listed_and_asked_about() {
 }
 
 #[test]
+fn an_ambiguous_answer_suspends_nobody_in_the_next_run() {
+    let site = Site::settled();
+    let mut world = site.world();
+    world["cardholders"].as_array_mut().expect("a list").push(crate::site::holder("h-twin", "9999", &["L-Main"]));
+    site.write_world(&world);
+    site.run(&["offboard", "employee:9999", "--reason", "theft", "--yes"]).ends(4);
+    site.run(&["sync"]);
+    let off = site.world()["cardholders"].as_array().expect("a list").iter().any(|h| h["status"] == "suspended");
+    assert!(!off, "nothing was done, and nothing comes of it: {}", site.world());
+}
+
+#[test]
+fn one_offboarding_is_one_hold_in_status() {
+    let site = Site::settled();
+    site.run(&["offboard", "employee:1003", "--reason", "theft", "--by", "Desk", "--yes"]).ends(0);
+    let status = site.run(&["status"]).ends(0);
+    assert_eq!(status.out.matches("held out since").count(), 1, "{}", status.out);
+    assert!(status.out.contains(", 1 holds,"), "{}", status.out);
+    let document = site.run(&["status", "--json"]).ends(0).json();
+    assert_eq!(document["targets"][0]["holds"].as_array().expect("a list").len(), 1, "{document}");
+}
+
+#[test]
+fn a_target_left_out_is_named_and_nothing_is_said_about_everywhere() {
+    let site = Site::settled();
+    let second = "\n[[target]]\nid = \"annex\"\nkind = \"sim\"\nmapping = \"mappings/hq.toml\"\nfile = \"hq.json\"\n";
+    site.write("lockstep.toml", &format!("{CONFIG}{second}"));
+    let done = site.run(&["offboard", "employee:1003", "--target", "hq", "--reason", "theft", "--yes"]).ends(0);
+    assert!(!done.out.contains("everywhere") && done.out.contains("annex: NOT asked"), "{}", done.out);
+}
+
+#[test]
+fn a_record_named_on_one_pacs_says_nothing_about_others() {
+    let site = Site::settled();
+    let second =
+        "\n[[target]]\nid = \"annex\"\nkind = \"sim\"\nmapping = \"mappings/hq.toml\"\nfile = \"annex.json\"\n";
+    site.write("lockstep.toml", &format!("{CONFIG}{second}"));
+    let mut world = site.world();
+    world["cardholders"] = serde_json::Value::Array(Vec::new());
+    site.write("annex.json", &world.to_string());
+    let part = site.run(&["offboard", "cardholder:annex/x", "--reason", "theft", "--yes"]).ends(4);
+    assert!(part.out.contains("hq: NOT asked"), "{}", part.out);
+    assert!(part.out.contains("by hand, cardholder:annex/x on hq"), "{}", part.out);
+}
+
+#[test]
+fn a_damaged_record_stops_no_run_and_what_is_whole_in_it_counts() {
+    let site = Site::settled();
+    let (state, away) = (site.path("state/lockstep.db"), site.path("away.db"));
+    fs::rename(&state, &away).expect("moved away");
+    site.run(&["offboard", "employee:1004", "--reason", "theft", "--yes"]).ends(0);
+    fs::rename(&away, &state).expect("back");
+    let file = fs::read_dir(site.path("state/spool")).expect("lists").next().expect("one").expect("there").path();
+    let text = fs::read_to_string(&file).expect("read");
+    let first = text.find('\n').expect("a line") + 1;
+    fs::write(&file, format!("{}{{\"seq\":2,\"ev{}", &text[..first], &text[first..])).expect("written");
+    let sync = site.run(&["sync"]).ends(0);
+    assert!(sync.err.contains("damaged") && sync.err.contains(".broken"), "{}", sync.err);
+    assert_eq!(site.holder(4)["status"], "suspended");
+    assert!(file.with_extension("broken").is_file() && !file.exists());
+    let status = site.run(&["status"]).ends(0);
+    assert!(status.out.contains("held out since"), "{}", status.out);
+}
+
+#[test]
 fn nobody_is_put_out_without_a_yes() {
     let site = Site::settled();
     let before = site.world();

@@ -25,7 +25,7 @@ dn: uid=ada,dc=corp\nobjectClass: inetOrgPerson\nuid: ada\nentryUUID: 6b0c9a3e-2
 givenName: Ada\nsn: Lovelace\nemployeeNumber: 1000\n\n\
 dn: cn=GRP-Lab-Chem,dc=corp\nobjectClass: groupOfNames\ncn: GRP-Lab-Chem\nmember: uid=ada,dc=corp\n\n\
 dn: cn=GRP-Lab,dc=corp\nobjectClass: groupOfNames\ncn: GRP-Lab\nmember: cn=GRP-Lab-Chem,dc=corp\n\n\
-dn: cn=GRP-Main,dc=corp\nobjectClass: groupOfNames\ncn: GRP-Main\nmember: uid=ada,dc=corp\n";
+dn: cn=GRP-Main,dc=corp\nobjectClass: groupOfNames\ncn: GRP-Main\nmember: uid=ada,dc=corp\n\n";
     site.write("corp.ldif", ldif);
     let config = crate::site::CONFIG.replace(
         "people = \"people.csv\"\ngroups = \"groups.csv\"",

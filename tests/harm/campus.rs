@@ -1,6 +1,8 @@
 //! A healthy site on a real OpenLDAP, settled: everybody is linked, and whoever leaves would lose access. The rows of the
 //! table start here.
 
+use std::fmt::Write;
+
 use lockstep_testbed::ldif::Ldif;
 use lockstep_testbed::slapd::{
     BASE, SERVICE, SERVICE_PASSWORD, Slapd, SlapdOptions, group, group_name, people, person_name, unit,
@@ -53,7 +55,7 @@ impl Campus {
         let levels: Vec<_> = LEVELS.into_iter().filter(|(_, group)| wish.only.is_none_or(|it| it == *group)).collect();
         let mut mapping = "correlate = [\"employee\"]\n".to_owned();
         for (level, group) in &levels {
-            mapping.push_str(&format!("\n[[level]]\nid = \"{level}\"\nany = [\"{group}\"]\n"));
+            let _ = write!(mapping, "\n[[level]]\nid = \"{level}\"\nany = [\"{group}\"]\n");
         }
         let site = Site::new(&config(&server, &wish), &mapping, SERVICE_PASSWORD);
         let levels: Vec<&str> = levels.into_iter().map(|(level, _)| level).collect();

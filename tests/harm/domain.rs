@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use lockstep_testbed::samba::{BASE, SERVICE, SambaAd};
 
+/// How many people have the same department.
+pub(crate) const TEAM: usize = 25;
+
 /// LDIF change records for a domain.
 #[derive(Default)]
 pub(crate) struct Changes(pub(crate) String);
@@ -24,9 +27,10 @@ impl Changes {
             self.line(format_args!(
                 "dn: {}\nchangetype: add\nobjectClass: user\ncn: Person {n}\ngivenName: Given{n}\nsn: Family{n}\n\
                  displayName: Given{n} Family{n}\nsAMAccountName: p{n:05}\nuserPrincipalName: p{n:05}@corp.example\n\
-                 mail: p{n:05}@corp.example\nemployeeID: {}\nuserAccountControl: 544\n",
+                 mail: p{n:05}@corp.example\nemployeeID: {}\ndepartment: Team {:03}\nuserAccountControl: 544\n",
                 person(n),
-                number(n)
+                number(n),
+                n / TEAM
             ));
         }
     }

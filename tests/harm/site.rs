@@ -13,6 +13,8 @@ use tempfile::TempDir;
 pub(crate) const DONE: i32 = 0;
 /// A guard holds it.
 pub(crate) const HELD: i32 = 3;
+/// Done in part.
+pub(crate) const PARTIAL: i32 = 4;
 /// A source could not be read whole.
 pub(crate) const UNREADABLE: i32 = 5;
 

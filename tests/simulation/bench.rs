@@ -16,7 +16,7 @@ use lockstep_core::{
     Refusal, Rule, RuleSource, TargetConditions, Template, approve,
 };
 use lockstep_engine::{
-    ApplyOrder, ApplyReport, Clock, Nobody, NodeId, PlanOrder, Planned, RunError, Store, TargetOrder,
+    ApplyOrder, ApplyReport, Beside, Clock, Nobody, NodeId, PlanOrder, Planned, RunError, Store, TargetOrder,
 };
 use lockstep_sim::{DirectoryWorld, Sim, SimDirectory, World, standard_capabilities};
 
@@ -287,9 +287,6 @@ impl Bench {
     /// When the memory cannot be read.
     pub async fn approve(&self, document: &PlanDocument) -> Result<ApprovedPlan, Refusal> {
         let all: BTreeSet<_> = document.entries.iter().map(|entry| entry.action.id.clone()).collect();
-        let ids: Vec<_> = all.iter().cloned().collect();
-        let journaled = self.store.journaled(&ids).await.expect("the memory can be read");
-        let history = self.store.history(&hq(), self.now()).await.expect("the memory can be read");
         let by = |name: &str, only, overrule| Approval {
             by: name.to_owned(),
             at: self.now(),
@@ -300,6 +297,20 @@ impl Bench {
             note: String::new(),
         };
         let approvals = [by("ann", None, false), by("ann", Some(all.clone()), true), by("ben", Some(all), true)];
+        self.decide(document, &approvals).await
+    }
+
+    /// What may run after these decisions.
+    ///
+    /// # Errors
+    /// When the plan is refused.
+    ///
+    /// # Panics
+    /// When the memory cannot be read.
+    pub async fn decide(&self, document: &PlanDocument, approvals: &[Approval]) -> Result<ApprovedPlan, Refusal> {
+        let ids: Vec<_> = document.entries.iter().map(|entry| entry.action.id.clone()).collect();
+        let journaled = self.store.journaled(&ids).await.expect("the memory can be read");
+        let history = self.store.history(&hq(), self.now()).await.expect("the memory can be read");
         let conditions = TargetConditions {
             fingerprint: &self.target.info().fingerprint,
             policy: &self.policy,
@@ -312,7 +323,7 @@ impl Bench {
             journaled: &journaled,
             targets: BTreeMap::from([(hq(), conditions)]),
         };
-        approve(document, &approvals, &conditions)
+        approve(document, approvals, &conditions)
     }
 
     fn order(&self) -> ApplyOrder<'_> {
@@ -335,6 +346,15 @@ impl Bench {
     /// As the engine says.
     pub async fn apply(&self, plan: &ApprovedPlan) -> Result<ApplyReport, RunError> {
         lockstep_engine::apply(self.order(), plan).await
+    }
+
+    /// Applies, as the program does: with the document that people saw beside what they approved.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn apply_seen(&self, document: &PlanDocument, plan: &ApprovedPlan) -> Result<ApplyReport, RunError> {
+        let beside = Beside { document: Some(document), ..Beside::default() };
+        lockstep_engine::apply_beside(self.order(), plan, beside).await
     }
 
     /// Settles.

@@ -43,6 +43,8 @@ struct Records {
     groups: BTreeMap<String, Value>,
     /// Who is in a group, by its id.
     members: BTreeMap<String, BTreeSet<String>>,
+    /// Users in which a text stands somewhere, or stood: those to look at for a filter.
+    index: BTreeMap<String, BTreeSet<String>>,
     lie: Option<Lie>,
     made: u64,
     writes: u64,
@@ -192,8 +194,25 @@ impl Records {
         self.made += 1;
         let id = format!("{}-{:06}", kind[..1].to_lowercase(), self.made);
         record["id"] = id.clone().into();
+        self.remember(kind, &id, &record);
         self.of(kind).insert(id.clone(), record);
         id
+    }
+
+    fn remember(&mut self, kind: &str, id: &str, value: &Value) {
+        match value {
+            Value::String(text) if kind == "Users" => {
+                self.index.entry(text.to_ascii_lowercase()).or_default().insert(id.to_owned());
+            }
+            Value::Array(values) => values.iter().for_each(|value| self.remember(kind, id, value)),
+            Value::Object(fields) => fields.values().for_each(|value| self.remember(kind, id, value)),
+            _ => {}
+        }
+    }
+
+    /// The users in which this text may stand.
+    fn candidates(&self, text: &str) -> impl Iterator<Item = &Value> {
+        self.index.get(&text.to_ascii_lowercase()).into_iter().flatten().filter_map(|id| self.users.get(id))
     }
 
     fn of(&mut self, kind: &str) -> &mut BTreeMap<String, Value> {
@@ -218,7 +237,8 @@ impl Records {
 
     fn create(&mut self, user: Value) -> (u16, Value) {
         let name = text(&user, "userName");
-        if name.is_empty() || self.users.values().any(|one| text(one, "userName").eq_ignore_ascii_case(&name)) {
+        let taken = |one: &Value| text(one, "userName").eq_ignore_ascii_case(&name);
+        if name.is_empty() || self.candidates(&name).any(taken) {
             return error(409, "this userName is taken");
         }
         self.writes += 1;
@@ -264,13 +284,15 @@ impl Records {
             Some(Lie::TotalTooLarge) => total += 1,
             _ => {}
         }
-        let items: Vec<Value> = page.into_iter().map(|record| self.shown(kind, record)).collect();
+        let bare = request.query.get("excludedAttributes").is_some_and(|names| names == "members");
+        let shown = |record| if bare { record } else { self.shown(kind, record) };
+        let items: Vec<Value> = page.into_iter().map(shown).collect();
         let schema = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
         (200, json!({"schemas": [schema], "totalResults": total, "startIndex": asked, "Resources": items}))
     }
 
     /// `attribute eq "text"`, nothing more.
-    fn filtered(&mut self, kind: &str, filter: &str) -> Option<Vec<Value>> {
+    fn filtered(&self, kind: &str, filter: &str) -> Option<Vec<Value>> {
         let (attribute, value) = filter.split_once(" eq ")?;
         let value: String = serde_json::from_str(value).ok()?;
         if kind == "Groups" && attribute == "members.value" {
@@ -284,7 +306,10 @@ impl Records {
             });
             found.iter().filter_map(|it| it.as_str()).any(|it| it.eq_ignore_ascii_case(&value))
         };
-        Some(self.of(kind).values().filter(has).cloned().collect())
+        if kind == "Users" {
+            return Some(self.candidates(&value).filter(has).cloned().collect());
+        }
+        Some(self.groups.values().filter(has).cloned().collect())
     }
 
     fn patch(&mut self, kind: &str, id: &str, body: &Value) -> (u16, Value) {
@@ -304,6 +329,7 @@ impl Records {
                 }
                 continue;
             }
+            self.remember(kind, id, value);
             let Some(record) = self.of(kind).get_mut(id) else { return error(404, "no such record") };
             match (verb.as_str(), path.as_str(), value) {
                 ("replace" | "add", "", Value::Object(fields)) => {

@@ -140,8 +140,8 @@ impl DirectoryBed for Bed {
             people: Files::One(if csv { "people.csv" } else { "people.ldif" }.into()),
             groups: csv.then(|| "groups.csv".into()),
             page_size: 10.try_into().expect("not zero"),
-            // CSV shows a cut in the middle of a row by itself; in LDIF only the count does.
-            expected_rows: if csv { None } else { Some(seed.people.len() as u64) },
+            // A cut inside a row or an entry shows by itself; one between two of them only by the count.
+            expected_rows: Some(seed.people.len() as u64),
             ..settings()
         };
         let opening = Opening { base: folder.path(), secrets: &NoSecrets };
@@ -193,6 +193,7 @@ fn settings() -> Config {
         expected_rows: None,
         min_rows: None,
         trailer: None,
+        unterminated: lockstep_hr_csv::Unterminated::Refuse,
         max_age_hours: None,
         page_size: 500.try_into().expect("not zero"),
     }

@@ -92,12 +92,73 @@ async fn bad_rows_are_set_aside_with_their_place_and_nobody_in_them_is_gone() {
 }
 
 #[tokio::test]
-async fn who_is_not_in_a_whole_file_is_gone_and_in_a_partial_one_is_not() {
-    let files = [("people.csv", "id,status\n1,active\n")];
-    let (_one, whole) = feed(&files, r#"{"people": "people.csv"}"#);
-    assert!(matches!(whole.lookup(&cx(), &person("2")).await, Ok(Presence::Gone(_))));
-    let (_two, partial) = feed(&files, r#"{"people": "people.csv", "authoritative": false}"#);
-    assert_eq!(partial.lookup(&cx(), &person("2")).await.expect_err("doubt").kind, FaultKind::Unsupported);
+async fn who_is_not_in_a_file_is_gone_only_when_the_file_is_shown_to_be_whole() {
+    let plain = ("people.csv", "id,status\n1,active\n");
+    let closed = ("people.csv", "id,status\n1,active\nEOF,1\n");
+    let ldif = ("people.ldif", "dn: cn=1,o=x\nobjectClass: person\nid: 1\nemployeeStatus: active\n\n");
+    for (file, settings, gone) in [
+        (plain, "", false),
+        (plain, r#", "min_rows": 0"#, false),
+        (plain, r#", "min_rows": 1"#, true),
+        (plain, r#", "expected_rows": 1"#, true),
+        (plain, r#", "expected_rows": 1, "authoritative": false"#, false),
+        (closed, r#", "trailer": "EOF""#, true),
+        (ldif, "", false),
+        // There is no trailer in LDIF.
+        (ldif, r#", "trailer": "EOF""#, false),
+        (ldif, r#", "expected_rows": 1"#, true),
+    ] {
+        let (_folder, feed) = feed(&[file], &format!(r#"{{"people": "{}"{settings}}}"#, file.0));
+        assert!(matches!(feed.lookup(&cx(), &person("1")).await, Ok(Presence::Present(_))), "{file:?} {settings}");
+        match feed.lookup(&cx(), &person("2")).await {
+            Ok(Presence::Gone(_)) => assert!(gone, "{file:?} {settings}"),
+            Ok(Presence::Present(found)) => panic!("{found:?}"),
+            Err(fault) => {
+                assert!(!gone && fault.kind == FaultKind::Unsupported, "{fault}");
+                let named = fault.help.as_deref().is_some_and(|help| help.contains("min_rows"));
+                assert!(named || settings.contains("authoritative"), "{fault:?}");
+            }
+        }
+        let warned = feed.probe(&cx()).await.expect("a probe").checks.iter().any(|check| check.name == "whole");
+        assert_eq!(warned, !gone && !settings.contains("authoritative"), "{file:?} {settings}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_cut_inside_its_last_value_gives_nobody_anything() {
+    let everybody = "id,status\nP040,active\nP04001,active\n";
+    for (groups, settings, believed) in [
+        ("group,member\nlab,P04001\n", "", true),
+        ("group,member\nlab,P040", "", false),
+        ("group,member\r\nlab,P040", r#", "expected_rows": 2"#, false),
+        ("group,member\nlab,P040", r#", "unterminated": "allow""#, true),
+    ] {
+        let settings = format!(r#"{{"people": "people.csv", "groups": "groups.csv"{settings}}}"#);
+        let (_folder, feed) = feed(&[("people.csv", everybody), ("groups.csv", groups)], &settings);
+        let answer = membership(&feed, "lab").await;
+        match &answer {
+            Membership::Unreadable(fault) => {
+                assert!(!believed && fault.message.contains("may have been cut"), "{settings}: {fault}");
+                assert!(fault.help.as_deref().is_some_and(|help| help.contains("unterminated")), "{fault:?}");
+            }
+            Membership::Members(_) | Membership::Empty(_) | Membership::Unproven => {
+                assert!(believed, "{settings}: {answer:?}");
+            }
+        }
+    }
+    for (file, whole) in [
+        ("people.csv", "id,status,mail\n1,active,ann@x.example\n2,active,bob@x.example\n"),
+        ("people.csv", "id,status,mail\n1,active,ann@x.example\n2,active,bob@x.example\nEOF,2"),
+        ("people.ldif", "dn: cn=1,o=x\nobjectClass: person\nid: 1\nemployeeStatus: active\nmail: ann@x.example\n\n"),
+    ] {
+        let trailer = if whole.contains("EOF") { r#", "trailer": "EOF""# } else { "" };
+        let settings = format!(r#"{{"people": "{file}"{trailer}}}"#);
+        for cut in [0, 1, 2, 4] {
+            let (_folder, feed) = feed(&[(file, &whole[..whole.len() - cut])], &settings);
+            let read = people(&feed).await;
+            assert_eq!(read.is_ok(), cut == 0, "{file} without its last {cut}: {read:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -196,7 +196,7 @@ async fn standing_of_accounts_and_what_hides_it() {
 }
 
 #[tokio::test]
-async fn gone_is_a_tombstone_or_a_canary_seen() {
+async fn gone_is_a_tombstone_and_nothing_else_unless_it_is_set() {
     let mut changes = UNITS.to_owned();
     for number in 0..3 {
         add_person(&mut changes, number, ENABLED);
@@ -204,21 +204,69 @@ async fn gone_is_a_tombstone_or_a_canary_seen() {
     let server = server_or_skip!(SambaAd::start(&changes, CertificateKind::Right));
     let plain = opened(&server, json!({}));
     let canary = opened(&server, json!({ "canary": person_name(2) }));
+    let trusting = opened(&server, json!({ "canary": person_name(2), "people": { "gone": "not-found" } }));
+    let blind = opened(&server, json!({ "canary": person_name(2), "show_deleted": true }));
     let deleted = opened(&server, json!({ "show_deleted": true, "bind": { "user": POWERFUL } }));
     let people = everybody(&plain).await.expect("a census");
     let leaver = of_number(&people, 0).id.clone();
-    for directory in [&plain, &canary, &deleted] {
+    for directory in [&plain, &canary, &trusting, &blind, &deleted] {
         let Presence::Present(person) = directory.lookup(&cx(), &leaver).await.expect("an answer") else {
             panic!("the person is there")
         };
         assert_eq!(&*person, &Person { profile: person.profile.clone(), ..of_number(&people, 0).clone() });
     }
     server.modify(&format!("dn: {}\nchangetype: delete\n\n", person_name(0))).expect("deleted");
-    assert_eq!(plain.lookup(&cx(), &leaver).await.expect_err("no proof").kind, FaultKind::Denied);
-    assert_eq!(canary.lookup(&cx(), &leaver).await, Ok(Presence::Gone(Proof::NotFound { canary: person_name(2) })));
+    for (directory, says) in
+        [(&plain, "no tombstones"), (&canary, "no tombstones"), (&blind, "no tombstone: perhaps moved")]
+    {
+        let doubt = directory.lookup(&cx(), &leaver).await.expect_err("no proof");
+        assert_eq!(doubt.kind, FaultKind::Denied, "{doubt}");
+        assert!(doubt.message.contains(says) && doubt.help.is_some(), "{doubt}");
+    }
+    assert_eq!(trusting.lookup(&cx(), &leaver).await, Ok(Presence::Gone(Proof::NotFound { canary: person_name(2) })));
     assert_eq!(deleted.lookup(&cx(), &leaver).await, Ok(Presence::Gone(Proof::Tombstone)));
+    for (directory, outcome) in [
+        (&plain, CheckOutcome::Warn),
+        (&trusting, CheckOutcome::Pass),
+        (&blind, CheckOutcome::Warn),
+        (&deleted, CheckOutcome::Pass),
+    ] {
+        let health = directory.probe(&cx()).await.expect("a probe");
+        let check = health.checks.into_iter().find(|check| check.name == "gone").expect("the check");
+        assert_eq!(check.outcome, outcome, "{check:?}");
+    }
     let key = CorrelationKey::new(KeyKind::Employee, "700001").expect("key");
     assert_eq!(canary.find(&cx(), &key).await.expect("found").len(), 1);
+}
+
+#[tokio::test]
+async fn who_was_moved_out_of_sight_is_not_gone() {
+    let mut changes = UNITS.to_owned();
+    changes.push_str("dn: OU=Vault,DC=corp,DC=example\nchangetype: add\nobjectClass: organizationalUnit\n\n");
+    for number in 0..2 {
+        add_person(&mut changes, number, ENABLED);
+    }
+    let server = server_or_skip!(SambaAd::start(&changes, CertificateKind::Right));
+    let settings = json!({ "canary": person_name(1), "people": { "base": format!("OU=Staff,{BASE}") } });
+    let canary = opened(&server, settings.clone());
+    let mut with_tombstones = settings;
+    common::merge(&mut with_tombstones, json!({ "show_deleted": true }));
+    let tombstones = opened(&server, with_tombstones);
+    let moved = of_number(&everybody(&canary).await.expect("a census"), 0).id.clone();
+    let change = format!(
+        "dn: {}\nchangetype: modrdn\nnewrdn: CN=Person 0\ndeleteoldrdn: 1\nnewsuperior: OU=Vault,{BASE}\n\n",
+        person_name(0)
+    );
+    server.modify(&change).expect("moved");
+    for directory in [&canary, &tombstones] {
+        assert!(matches!(directory.lookup(&cx(), &moved).await, Ok(Presence::Present(_))), "it can be seen there");
+    }
+    server.add_right(&format!("OU=Vault,{BASE}"), "(D;CI;RPLCLO;;;AU)").expect("hidden");
+    for directory in [&canary, &tombstones] {
+        assert_eq!(everybody(directory).await.expect("a census").len(), 1, "the canary is");
+        let doubt = directory.lookup(&cx(), &moved).await.expect_err("not gone");
+        assert_eq!(doubt.kind, FaultKind::Denied, "{doubt}");
+    }
 }
 
 #[tokio::test]
@@ -248,7 +296,9 @@ async fn the_probe_tells_a_reader_from_an_administrator() {
     let server = server_or_skip!(SambaAd::start(&changes, CertificateKind::Right));
     let reader = opened(&server, json!({ "canary": person_name(0) })).probe(&cx()).await.expect("a probe");
     for check in &reader.checks {
-        assert_eq!(check.outcome, CheckOutcome::Pass, "{check:?}");
+        // It looks for no tombstones.
+        let expected = if check.name == "gone" { CheckOutcome::Warn } else { CheckOutcome::Pass };
+        assert_eq!(check.outcome, expected, "{check:?}");
     }
     let mark = reader.server.expect("a mark");
     assert!(mark.domain.starts_with("S-1-5-21-"), "{mark:?}");

@@ -226,6 +226,32 @@ async fn find_answers_exactly_and_lookup_proves_gone_only_with_the_canary() {
 }
 
 #[tokio::test]
+async fn nobody_is_gone_while_the_top_of_the_naming_context_is_hidden_or_unless_absence_counts() {
+    let mut server = server_or_skip!(Slapd::start(SlapdOptions { records: records(3), ..SlapdOptions::default() }));
+    let canary = json!({ "canary": person_name(1), "people": { "base": format!("ou=people,{BASE}") } });
+    let directory = opened(&server, canary.clone());
+    let mut strict = canary;
+    common::merge(&mut strict, json!({ "people": { "gone": "tombstone" } }));
+    let strict = opened(&server, strict);
+    let leaver = id(&server, &person_name(0));
+    server.modify(&format!("dn: {}\nchangetype: delete\n", person_name(0))).expect("deleted");
+    assert!(matches!(directory.lookup(&cx(), &leaver).await, Ok(Presence::Gone(Proof::NotFound { .. }))));
+    assert_eq!(strict.lookup(&cx(), &leaver).await.expect_err("no tombstones here").kind, FaultKind::Denied);
+    server
+        .restart(|options| {
+            options.access = format!("access to dn.base=\"{BASE}\" attrs=objectClass by * none\n");
+        })
+        .expect("restarts");
+    assert_eq!(everybody(&directory).await.expect("a census").len(), 2);
+    let doubt = directory.lookup(&cx(), &leaver).await.expect_err("it may have been moved");
+    assert_eq!(doubt.kind, FaultKind::Denied);
+    assert!(doubt.message.contains("naming context"), "{doubt}");
+    let health = directory.probe(&cx()).await.expect("a probe");
+    let check = health.checks.iter().find(|check| check.name == "gone").expect("the check");
+    assert_eq!(check.outcome, lockstep_contract::CheckOutcome::Warn, "{check:?}");
+}
+
+#[tokio::test]
 async fn hidden_members_are_unreadable_and_absent_ones_are_proven() {
     let mut all = records(3);
     add_group(&mut all, "hidden", &[person_name(0)]);
@@ -289,4 +315,14 @@ async fn the_probe_says_what_it_sees_and_finds_too_many_rights() {
     let misplaced = opened(&server, json!({ "people": { "base": format!("ou=nowhere,{BASE}") } }));
     let health = misplaced.probe(&cx()).await.expect("a probe");
     assert_eq!((of(&health, "people base"), of(&health, "canary")), (Fail, Warn));
+}
+
+#[test]
+fn tombstones_and_absence_are_not_asked_for_together() {
+    let mut settings = config("ldaps://dc1.corp.example", std::path::Path::new("none"), "svc", BASE);
+    common::merge(&mut settings, json!({ "ca_file": null, "show_deleted": true, "people": { "gone": "not-found" } }));
+    let fault = open(settings.clone(), "secret").expect_err("a contradiction");
+    assert!(fault.kind == FaultKind::Invalid && fault.message.contains("exclude each other"), "{fault}");
+    common::merge(&mut settings, json!({ "people": { "gone": "tombstone" } }));
+    assert!(open(settings, "secret").is_ok());
 }

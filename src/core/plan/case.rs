@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lockstep_contract::{CorrelationKey, KeyKind, PersonId, Proof, Reduction, Situation, Step};
 
 use super::correlate::Matches;
-use super::entitle::{Rules, Stamps, Verdicts};
+use super::entitle::{Rules, Settled, Stamps, Verdicts};
 use super::holds::HoldIndex;
 use super::notes::Notes;
 use super::profile::{Fields, Values};
@@ -74,6 +74,7 @@ pub(super) struct Work<'a> {
     /// For each group that leaves something open: how many people.
     pub(super) open: std::collections::BTreeMap<&'a lockstep_contract::GroupId, u64>,
     pub(super) verdicts: Verdicts,
+    pub(super) settled: Settled,
     pub(super) has: Stamps,
     pub(super) yes: Stamps,
     pub(super) values: Values<'a>,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use lockstep_contract::{CardholderId, KeyKind, PersonId, Standing};
 
 use super::index::KeyIndex;
-use crate::snapshot::{KeyRef, LinkRef};
+use crate::snapshot::{KeyRef, LinkRef, LinkRows};
 use crate::{CardholderRef, Code, Inputs, PersonRef};
 
 /// What a person was matched to.
@@ -36,8 +36,10 @@ pub(super) struct Clash {
 pub(super) struct Matches<'a> {
     /// By row of the directory snapshot.
     pub(super) people: Vec<Match>,
-    /// The link of each linked person in the census, in the order of people.
-    pub(super) links: Vec<(u32, LinkRef<'a>)>,
+    /// By row of the directory snapshot: the number of the link, or [`UNLINKED`].
+    links: Vec<u32>,
+    linked: usize,
+    all_links: &'a LinkRows,
     /// Links whose person is not in the census, with the row of the cardholder.
     pub(super) absent: Vec<(LinkRef<'a>, Option<u32>)>,
     /// By row of the directory snapshot.
@@ -65,7 +67,9 @@ impl<'a> Matches<'a> {
     pub(super) fn new(inputs: Inputs<'a>) -> Self {
         let mut matches = Self {
             people: vec![Match::Nobody; inputs.people.len()],
-            links: Vec::new(),
+            links: vec![UNLINKED; inputs.people.len()],
+            linked: 0,
+            all_links: inputs.links.rows(),
             absent: Vec::new(),
             clashes: BTreeMap::new(),
             absent_clashes: BTreeMap::new(),
@@ -75,13 +79,13 @@ impl<'a> Matches<'a> {
         let mut kinds = inputs.policy.correlate.clone();
         let mut seen = std::collections::BTreeSet::new();
         kinds.retain(|kind| seen.insert(*kind));
-        let people: Vec<KeyIndex> = kinds.iter().map(|kind| people_index(inputs, *kind)).collect();
+        let people = KeyIndex::of_kinds(&kinds, inputs.people.iter().map(PersonRef::key_refs));
         for index in &people {
             matches.hold_shared(inputs, index);
         }
-        if matches.links.len() < inputs.people.len() || matches.people.contains(&Match::Gone) {
+        if matches.linked < inputs.people.len() || matches.people.contains(&Match::Gone) {
             matches.hold_reused(inputs, &people);
-            let cardholders: Vec<KeyIndex> = kinds.iter().map(|kind| cardholder_index(inputs, *kind)).collect();
+            let cardholders = KeyIndex::of_kinds(&kinds, inputs.cardholders.iter().map(CardholderRef::key_refs));
             matches.find_by_key(inputs, &cardholders);
         }
         matches.claim_duplicates(inputs, &people);
@@ -90,22 +94,31 @@ impl<'a> Matches<'a> {
 
     /// The link of the person in this row.
     pub(super) fn link(&self, row: u32) -> Option<LinkRef<'a>> {
-        let at = self.links.binary_search_by_key(&row, |(row, _)| *row).ok()?;
-        self.links.get(at).map(|(_, link)| *link)
+        // No link has the number `UNLINKED`.
+        self.all_links.get(*self.links.get(row as usize)?)
     }
 
     /// Both sides are in the order of ids: one walk.
     fn follow_links(&mut self, inputs: Inputs<'a>) {
+        // Cardholders are looked up in the order in which links lie in memory: going through a million of them in
+        // another order would mostly be waiting for memory.
+        let lying = inputs.links.rows().lying();
+        let cardholders: Vec<u32> =
+            lying.map(|link| inputs.cardholders.row_of(link.cardholder()).unwrap_or(NO_ROW)).collect();
         let mut people = inputs.people.iter().enumerate().peekable();
-        for link in inputs.links.rows().iter() {
+        for number in inputs.links.rows().numbered() {
+            let Some(link) = inputs.links.rows().get(number) else { continue };
             while people.next_if(|(_, person)| person.id() < link.person()).is_some() {}
-            let cardholder = inputs.cardholders.row_of(link.cardholder());
+            let cardholder = cardholders.get(number as usize).copied().filter(|row| *row != NO_ROW);
             if let Some(account) = cardholder.and_then(|row| self.cardholders.get_mut(row as usize)) {
                 *account = Account::Linked;
             }
             match people.next_if(|(_, person)| person.id() == link.person()) {
                 Some((row, _)) => {
-                    self.links.push((row as u32, link));
+                    self.linked += 1;
+                    if let Some(slot) = self.links.get_mut(row) {
+                        *slot = number;
+                    }
                     if let Some(slot) = self.people.get_mut(row) {
                         *slot = cardholder.map_or(Match::Gone, Match::Linked);
                     }
@@ -148,7 +161,8 @@ impl<'a> Matches<'a> {
     fn hold_reused(&mut self, inputs: Inputs<'a>, people: &[KeyIndex]) {
         let keys_of = |row: u32| inputs.people.row(row).into_iter().flat_map(PersonRef::key_refs);
         for link in inputs.links.rows().iter() {
-            for key in link.keys() {
+            let mut buffer = [0; 36];
+            for key in link.own_id(&mut buffer).into_iter().chain(link.keys()) {
                 let Some(index) = people.iter().find(|index| index.kind() == key.kind) else { continue };
                 for row in index.find(key, keys_of) {
                     let other = inputs.people.row(row).is_some_and(|person| person.id() != link.person());
@@ -257,13 +271,10 @@ impl<'a> Matches<'a> {
     }
 }
 
-fn people_index(inputs: Inputs<'_>, kind: KeyKind) -> KeyIndex {
-    KeyIndex::new(kind, inputs.people.iter().map(PersonRef::key_refs))
-}
-
-fn cardholder_index(inputs: Inputs<'_>, kind: KeyKind) -> KeyIndex {
-    KeyIndex::new(kind, inputs.cardholders.iter().map(CardholderRef::key_refs))
-}
+/// In place of the number of a row.
+const NO_ROW: u32 = u32::MAX;
+/// In place of the number of a link.
+const UNLINKED: u32 = u32::MAX;
 
 /// More candidates than these tell nobody anything new.
 const CANDIDATES: usize = 8;

@@ -189,11 +189,11 @@ impl<'a> Planner<'a> {
         if !policy.sites.is_empty() && !cardholder.site().is_some_and(|site| policy.sites.contains(site)) {
             return Belongs::OtherSite;
         }
-        let created = case.link.is_some_and(|link| link.origin() == LinkOrigin::Provisioned);
+        let created = || case.link.is_some_and(|link| link.origin() == LinkOrigin::Provisioned);
         match policy.ownership {
             Ownership::Linked => Belongs::Ours,
             // Who offboards somebody by name, with this very record in hand, has decided whose it is.
-            Ownership::Created if created || named => Belongs::Ours,
+            Ownership::Created if named || created() => Belongs::Ours,
             Ownership::Created => Belongs::NotOurs,
         }
     }
@@ -210,7 +210,9 @@ impl<'a> Planner<'a> {
         }
         let of_person = case.person.into_iter().flat_map(PersonRef::key_refs);
         let of_cardholder = case.cardholder.into_iter().flat_map(CardholderRef::key_refs);
-        let of_link = case.link.into_iter().flat_map(LinkRef::keys);
+        let mut buffer = [0; 36];
+        let own_id = case.link.and_then(|link| link.own_id(&mut buffer));
+        let of_link = case.link.into_iter().flat_map(LinkRef::keys).chain(own_id);
         let cardholder =
             case.link.map(LinkRef::cardholder).or(case.cardholder.map(|cardholder| cardholder.id().as_str()));
         self.holds.on(case.id, cardholder, of_person.chain(of_cardholder).chain(of_link))

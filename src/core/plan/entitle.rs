@@ -92,6 +92,30 @@ impl Stamps {
     }
 }
 
+/// For each set of groups: a set of levels that is exactly what it entitles to, with nothing left unknown. Colleagues
+/// share both, so most people are done with one look here.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    levels: Vec<Option<std::num::NonZeroU32>>,
+}
+
+impl Settled {
+    pub(super) fn is_settled(&self, groups: u32, levels: u32) -> bool {
+        let known = self.levels.get(groups as usize).copied().flatten();
+        known.is_some_and(|known| known.get() - 1 == levels)
+    }
+
+    pub(super) fn settle(&mut self, groups: u32, levels: u32) {
+        let groups = groups as usize;
+        if self.levels.len() <= groups {
+            self.levels.resize(groups + 1, None);
+        }
+        if let Some(slot) = self.levels.get_mut(groups) {
+            *slot = std::num::NonZeroU32::new(levels.wrapping_add(1));
+        }
+    }
+}
+
 impl<'a> Rules<'a> {
     pub(super) fn new(inputs: Inputs<'a>) -> Self {
         let Inputs { people, cardholders, policy, .. } = inputs;

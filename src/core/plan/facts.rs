@@ -97,11 +97,19 @@ pub(super) fn facts(planner: &Planner<'_>, managed: u64, change: &[i64]) -> Fact
 
 /// Active holders of each managed level.
 fn holders(planner: &Planner<'_>) -> Vec<u64> {
+    let cardholders = planner.inputs.cardholders;
+    // Many have the same levels: each set is looked at once.
+    let mut with_set = vec![0_u32; cardholders.level_set_count()];
+    for cardholder in cardholders.iter().filter(|cardholder| cardholder.state() == State::Active) {
+        if let Some(count) = with_set.get_mut(cardholder.level_set() as usize) {
+            *count += 1;
+        }
+    }
     let mut holders = vec![0; planner.rules.levels.len()];
-    for cardholder in planner.inputs.cardholders.iter().filter(|cardholder| cardholder.state() == State::Active) {
-        for level in cardholder.level_numbers().filter_map(|number| planner.rules.managed(number)) {
-            if let Some(count) = holders.get_mut(level as usize) {
-                *count += 1;
+    for (set, count) in with_set.iter().enumerate().filter(|(_, count)| **count > 0) {
+        for level in cardholders.set_levels(set as u32).filter_map(|number| planner.rules.managed(number)) {
+            if let Some(holders) = holders.get_mut(level as usize) {
+                *holders += u64::from(*count);
             }
         }
     }

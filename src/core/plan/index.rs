@@ -13,17 +13,25 @@ pub(super) struct KeyIndex {
 }
 
 impl KeyIndex {
-    /// Over the keys of every row, in the order of rows.
-    pub(super) fn new<'k, K: Iterator<Item = KeyRef<'k>>>(
-        kind: KeyKind,
+    /// An index for each kind over the keys of every row, in the order of rows. One walk for all of them: looking up
+    /// the records is what takes the time.
+    pub(super) fn of_kinds<'k, K: Iterator<Item = KeyRef<'k>>>(
+        kinds: &[KeyKind],
         rows: impl ExactSizeIterator<Item = K>,
-    ) -> Self {
-        let mut entries = Vec::with_capacity(rows.len());
+    ) -> Vec<Self> {
+        let empty = |kind: &KeyKind| Self { kind: *kind, entries: Vec::with_capacity(rows.len()) };
+        let mut indexes: Vec<Self> = kinds.iter().map(empty).collect();
         for (row, keys) in rows.enumerate() {
-            entries.extend(keys.filter(|key| key.kind == kind).map(|key| head(key) | row as u64));
+            for key in keys {
+                if let Some(index) = indexes.iter_mut().find(|index| index.kind == key.kind) {
+                    index.entries.push(head(key) | row as u64);
+                }
+            }
         }
-        entries.sort_unstable();
-        Self { kind, entries }
+        for index in &mut indexes {
+            index.entries.sort_unstable();
+        }
+        indexes
     }
 
     /// The kind of the keys.

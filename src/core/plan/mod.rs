@@ -78,13 +78,11 @@ pub fn plan(inputs: Inputs<'_>) -> Draft {
 }
 
 fn plan_people<'a>(planner: &Planner<'a>, work: &mut Work<'a>, assembly: &mut Assembly<'_, 'a>) {
-    let mut links = planner.matches.links.iter().peekable();
     let mut clashes = planner.matches.clashes.iter().peekable();
     for (row, person) in planner.inputs.people.iter().enumerate() {
         let row = row as u32;
-        let link = links.next_if(|(of, _)| *of == row).map(|(_, link)| *link);
         let clash = clashes.next_if(|(of, _)| **of == row).map(|(_, clash)| clash);
-        let case = planner.case(row, person, link);
+        let case = planner.case(row, person, planner.matches.link(row));
         let judgement = planner.judge(&case, clash, work);
         assembly.take(&case, judgement);
     }

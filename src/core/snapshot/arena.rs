@@ -83,11 +83,22 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(super) fn number(&mut self) -> u64 {
-        let first = self.byte();
-        if first < 0x80 {
-            return u64::from(first);
+        match self.rest.split_first() {
+            Some((first, rest)) if *first < 0x80 => {
+                self.rest = rest;
+                u64::from(*first)
+            }
+            Some(_) | None => self.long_number(),
         }
-        let mut number = u64::from(first & 0x7f);
+    }
+
+    /// A number of two bytes and more.
+    fn long_number(&mut self) -> u64 {
+        let mut number = u64::from(self.byte());
+        if number < 0x80 {
+            return number;
+        }
+        number &= 0x7f;
         let mut shift = 7;
         while shift < 64 {
             let byte = self.byte();
@@ -117,8 +128,9 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    pub(super) const fn left(&self) -> usize {
-        self.rest.len()
+    /// The bytes from here to where a later reader stands.
+    pub(super) fn until(mut self, later: Reader<'a>) -> &'a [u8] {
+        self.bytes(self.rest.len().saturating_sub(later.rest.len()))
     }
 }
 

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use lockstep_contract::{CorrelationKeys, GroupId, Membership, Person, PersonId, Profile, Standing};
 use sha2::{Digest, Sha256};
 
-use super::arena::{Reader, put_number, put_text};
+use super::arena::{put_number, put_text};
 use super::directory::{DirectorySnapshot, GroupRow, GroupState, Kind, PersonRef, Row};
+use super::membership::{self, Listed};
 use super::record::{self, Keys};
 use super::table::{RowTable, hash_of};
 
@@ -34,12 +35,6 @@ pub struct DirectoryBuilder {
     /// Members who were not there when their group was read.
     later: Vec<(u32, PersonId)>,
     scratch: Vec<u8>,
-}
-
-/// The rows of one group's members, ascending, each as the distance from the one before.
-#[derive(Debug, Default)]
-struct Listed {
-    bytes: Vec<u8>,
 }
 
 impl DirectoryBuilder {
@@ -104,11 +99,15 @@ impl DirectoryBuilder {
     /// Everything has been read.
     pub fn finish(mut self) -> DirectorySnapshot {
         self.settle_late_members();
-        self.assign_sets();
+        let listed = std::mem::take(&mut self.listed);
+        let DirectorySnapshot { rows, sets, .. } = &mut self.snapshot;
+        membership::assign_sets(&listed, rows, sets);
+        drop(listed);
         let Self { mut snapshot, table, conflicts, .. } = self;
         drop(table);
         if !snapshot.rows.is_sorted_by(|a, b| a.id <= b.id) {
             snapshot.rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+            snapshot.lay_in_order();
         }
         snapshot.rows.shrink_to_fit();
         snapshot.arena.shrink();
@@ -185,63 +184,6 @@ impl DirectoryBuilder {
                 *listed = Listed::of(late);
             }
         }
-    }
-
-    /// Turns "who is in this group" into "which groups is this person in", a block of rows at a time, so that the
-    /// whole relation never stands in memory uncompressed.
-    fn assign_sets(&mut self) {
-        const BLOCK: usize = 1 << 15;
-        let listed = std::mem::take(&mut self.listed);
-        let mut cursors: Vec<_> = listed.iter().map(|listed| listed.rows().peekable()).collect();
-        let DirectorySnapshot { rows, sets, .. } = &mut self.snapshot;
-        let mut found: Vec<(u32, u32)> = Vec::new();
-        let mut set: Vec<u32> = Vec::new();
-        for (block, rows) in rows.chunks_mut(BLOCK).enumerate() {
-            let start = (block * BLOCK) as u32;
-            let end = start + rows.len() as u32;
-            found.clear();
-            for (group, cursor) in cursors.iter_mut().enumerate() {
-                while let Some(row) = cursor.next_if(|row| *row < end) {
-                    found.push((row, group as u32));
-                }
-            }
-            found.sort_unstable();
-            for members in found.chunk_by(|a, b| a.0 == b.0) {
-                set.clear();
-                set.extend(members.iter().map(|(_, group)| *group));
-                let Some((row, _)) = members.first() else { continue };
-                if let Some(row) = rows.get_mut((row - start) as usize) {
-                    row.groups = sets.intern(&set);
-                }
-            }
-        }
-    }
-}
-
-impl Listed {
-    fn of(mut rows: Vec<u32>) -> Self {
-        rows.sort_unstable();
-        rows.dedup();
-        let mut bytes = Vec::new();
-        let mut before = 0;
-        for row in rows {
-            put_number(&mut bytes, u64::from(row - before));
-            before = row;
-        }
-        bytes.shrink_to_fit();
-        Self { bytes }
-    }
-
-    fn rows(&self) -> impl Iterator<Item = u32> + '_ {
-        let mut reader = Reader::new(&self.bytes);
-        let mut before = 0;
-        std::iter::from_fn(move || {
-            if reader.is_done() {
-                return None;
-            }
-            before += reader.number() as u32;
-            Some(before)
-        })
     }
 }
 

@@ -13,6 +13,7 @@ mod arena;
 mod directory;
 mod directory_builder;
 mod links;
+mod membership;
 mod record;
 mod sets;
 mod table;

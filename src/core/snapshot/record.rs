@@ -46,12 +46,18 @@ const AS_KEY: u64 = 2; // the same bytes as the key of this number in the same r
 
 /// Writes the keys of a record.
 pub(super) fn put_keys(out: &mut Vec<u8>, keys: &CorrelationKeys) {
-    put_number(out, keys.len() as u64);
-    for (at, key) in keys.iter().enumerate() {
+    put_keys_but(out, keys, None);
+}
+
+/// Writes all keys but one.
+pub(super) fn put_keys_but(out: &mut Vec<u8>, keys: &CorrelationKeys, but: Option<&CorrelationKey>) {
+    let written = || keys.iter().filter(|key| Some(*key) != but);
+    put_number(out, (keys.len() - usize::from(but.is_some())) as u64);
+    for (at, key) in written().enumerate() {
         let kind = KeyKind::ALL.iter().position(|kind| *kind == key.kind()).expect("ALL holds every kind") as u8;
         out.push(kind);
         // A mail address is often the user principal name, too.
-        match keys.iter().take(at).position(|earlier| earlier.value() == key.value()) {
+        match written().take(at).position(|earlier| earlier.value() == key.value()) {
             Some(earlier) => put_number(out, (earlier as u64) << 2 | AS_KEY),
             None => put_inline(out, key.value()),
         }

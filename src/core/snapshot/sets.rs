@@ -59,7 +59,6 @@ impl Sets {
     }
 
     /// How many sets there are.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }

@@ -3,15 +3,77 @@
 //!
 //! Nothing may iterate over it: the order of slots must never show in a result (I9).
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 const FREE: u32 = u32::MAX;
 
-/// The hash of some content. Keys are fixed, so it is the same in every process; it is never written down.
+/// The hash of some content. It is the same in every process; it is never written down, and whoever finds a row by it
+/// compares the content, too.
+#[inline]
 pub(crate) fn hash_of<T: Hash + ?Sized>(content: &T) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    content.hash(&mut hasher);
-    hasher.finish()
+    let mut mixer = Mixer { state: FIRST };
+    content.hash(&mut mixer);
+    mixer.finish()
+}
+
+// Odd numbers without a pattern: the first bits of the roots of 2 and 3.
+const FIRST: u64 = 0x6a09_e667_f3bc_c909;
+const SECOND: u64 = 0xbb67_ae85_84ca_a73b;
+
+/// Eight bytes at a time: multiplied, and both halves of the product folded into one. Ids and keys are short, so what
+/// counts is how little it takes to begin and to end.
+struct Mixer {
+    state: u64,
+}
+
+impl Mixer {
+    #[inline]
+    const fn mix(&mut self, word: u64) {
+        self.state = fold(self.state ^ word, SECOND);
+    }
+}
+
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
+impl Hasher for Mixer {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
+        }
+        // The length goes along, so that a shorter rest is another word.
+        let rest = rest.iter().fold(bytes.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+        self.mix(rest);
+    }
+
+    #[inline]
+    fn write_u8(&mut self, number: u8) {
+        self.mix(u64::from(number));
+    }
+
+    #[inline]
+    fn write_u32(&mut self, number: u32) {
+        self.mix(u64::from(number));
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.mix(number);
+    }
+
+    #[inline]
+    fn write_usize(&mut self, number: usize) {
+        self.mix(number as u64);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        fold(self.state, FIRST)
+    }
 }
 
 /// Row numbers, found by the hash of what the rows hold.
@@ -94,6 +156,19 @@ mod tests {
         for (row, text) in texts.iter().enumerate() {
             assert_eq!(table.find(hash_of(text), |r| texts[r as usize] == *text), Some(row as u32));
         }
+    }
+
+    #[test]
+    fn similar_content_spreads_over_both_halves_of_a_hash() {
+        let of = |n: u32| hash_of(format!("person{n}@corp.example").as_bytes());
+        let mut low: Vec<u32> = (0..20_000).map(|n| of(n) as u32).collect();
+        let mut high: Vec<u32> = (0..20_000).map(|n| (of(n) >> 32) as u32).collect();
+        for half in [&mut low, &mut high] {
+            half.sort_unstable();
+            half.dedup();
+            assert!(half.len() > 19_980, "{} of 20000 differ", half.len());
+        }
+        assert_ne!(hash_of(&[0_u8; 7][..]), hash_of(&[0_u8; 6][..]));
     }
 
     #[test]

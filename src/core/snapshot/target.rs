@@ -110,6 +110,16 @@ impl TargetSnapshot {
         self.levels.all().len()
     }
 
+    /// How many different sets of levels anybody has.
+    pub(crate) fn level_set_count(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// The levels of a set by number, see [`CardholderRef::level_set`].
+    pub(crate) fn set_levels(&self, set: u32) -> impl Iterator<Item = u32> + Clone + '_ {
+        self.sets.members(set)
+    }
+
     /// The number by which [`CardholderRef::numbered_fields`] calls a field; `None` when nobody has it.
     pub(crate) fn field_number(&self, name: &FieldName) -> Option<u32> {
         self.vocabulary.fields.find(name)
@@ -200,6 +210,11 @@ impl<'a> CardholderRef<'a> {
 
     pub(crate) const fn state(self) -> State {
         self.row.state
+    }
+
+    /// The number of the set of levels; cardholders with the same levels have the same number.
+    pub(crate) const fn level_set(self) -> u32 {
+        self.row.levels
     }
 
     /// The levels by number, see [`TargetSnapshot::level_number`].
@@ -308,9 +323,7 @@ impl Tail {
                 reader.text();
             }
         }
-        let mut start = start;
-        let len = start.left() - reader.left();
-        start.bytes(len)
+        start.until(reader)
     }
 
     fn get(reader: &mut Reader<'_>, state: State) -> Self {

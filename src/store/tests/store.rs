@@ -251,9 +251,10 @@ async fn reductions_are_counted_once_for_each_record_and_forgotten_in_time() {
     }
 }
 
-fn seen(people: u64, disputed: bool) -> Observation {
+fn seen(by: u128, people: u64, disputed: bool) -> Observation {
     let group = GroupId::new("G").expect("id");
     Observation {
+        run: Some(run(by)),
         people,
         groups: BTreeMap::from([(group, people / 2)]),
         levels: BTreeMap::new(),
@@ -267,19 +268,22 @@ async fn disputed_counts_are_not_compared_with_until_they_are_accepted() {
     for (name, store, _folder) in stores() {
         let epoch = leased(&*store).await;
         for (n, people) in (0..).zip(100..110) {
-            store.observe(epoch, &target(), &seen(people, false), at(n)).await.expect("kept");
+            store.observe(epoch, &target(), &seen(0, people, false), at(n)).await.expect("kept");
         }
-        store.observe(epoch, &target(), &seen(1, true), at(20)).await.expect("kept");
+        store.observe(epoch, &target(), &seen(1, 1, true), at(20)).await.expect("kept");
         let before = store.history(&target(), at(21)).await.expect("read");
         assert_eq!(before.people, (103..110).collect::<Vec<_>>(), "{name}: the last seven, oldest first");
         assert_eq!(before.cardholders, Some(109), "{name}");
-        store.accept(epoch, &target(), at(22)).await.expect("accepted");
+        store.accept(epoch, &target(), run(2), at(21)).await.expect("another run");
+        let still = store.history(&target(), at(21)).await.expect("read");
+        assert_eq!(still, before, "{name}: what another run counted is not what somebody said yes to");
+        store.accept(epoch, &target(), run(1), at(22)).await.expect("accepted");
         let after = store.history(&target(), at(23)).await.expect("read");
         assert_eq!((after.people.last(), after.cardholders), (Some(&1), Some(1)), "{name}");
 
-        store.observe(epoch, &target(), &seen(2, true), at(24)).await.expect("kept");
-        store.observe(epoch, &target(), &seen(111, false), at(25)).await.expect("kept");
-        store.accept(epoch, &target(), at(26)).await.expect("nothing to accept");
+        store.observe(epoch, &target(), &seen(3, 2, true), at(24)).await.expect("kept");
+        store.observe(epoch, &target(), &seen(4, 111, false), at(25)).await.expect("kept");
+        store.accept(epoch, &target(), run(4), at(26)).await.expect("nothing to accept");
         let history = store.history(&target(), at(27)).await.expect("read");
         assert!(!history.people.contains(&2), "{name}: an older dispute may have been a fault of the source");
     }
