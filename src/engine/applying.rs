@@ -126,9 +126,13 @@ async fn apply_leased(
 
     let mut targets = BTreeMap::new();
     if let Some(fresh) = fresh {
-        for (target, work) in work.extract_if(.., |target, _| !fresh.has_read(target)) {
-            targets.insert(target.clone(), untouched(&work, &unread(&target)));
-        }
+        work.retain(|target, work| {
+            let read = fresh.has_read(target);
+            if !read {
+                targets.insert(target.clone(), untouched(work, &unread(target)));
+            }
+            read
+        });
     }
     let running = sites.values().filter_map(|site| Some((site, work.remove(&site.id)?)));
     for done in join_all(running.map(|(site, work)| apply_to(site, plan.run(), work, fresh))).await {

@@ -196,8 +196,8 @@ impl Tables for State {
     }
 
     fn disputed(&self, target: &TargetId, run: RunId) -> Result<Option<Observation>> {
-        let all = self.observations.get(target).into_iter().flatten();
-        Ok(all.filter(|one| one.disputed && one.run == Some(run)).next_back().cloned())
+        let mut all = self.observations.get(target).into_iter().flatten();
+        Ok(all.rfind(|one| one.disputed && one.run == Some(run)).cloned())
     }
 
     fn replace_observation(&mut self, target: &TargetId, before: &Observation, after: &Observation) -> Result<()> {

@@ -95,8 +95,8 @@ pub(crate) fn withheld(lines: &[Line], links: &BTreeMap<TargetId, Links>) -> Vec
     entries
 }
 
-/// The person stays out: by identity on every PACS, and by record on each where one was named or acted on. A key alone
-/// holds nobody when it may be several people's: then only who is known to have it, and only when that is one.
+/// The person stays out: by identity on every PACS, and by record on each where one was named or acted on; by key alone
+/// only when nobody is known to have it. After an ambiguous answer, at which nothing was done, no key holds anybody.
 fn holds(told: &Told<'_>, links: &BTreeMap<TargetId, Links>) -> Vec<SpoolEntry> {
     let Some(word) = told.word() else { return Vec::new() };
     let named: BTreeSet<_> = told
@@ -119,10 +119,12 @@ fn holds(told: &Told<'_>, links: &BTreeMap<TargetId, Links>) -> Vec<SpoolEntry> 
     for person in &owners {
         put(BTreeSet::new(), Some(person), Vec::new(), CorrelationKeys::new());
     }
-    // Whoever was found and is nobody of ours must not come in elsewhere. A card number stays out of the state.
-    let one_kind = word.keys.len() == 1 && word.keys.of(KeyKind::Card).next().is_none();
-    if owners.is_empty() && !records.is_empty() && one_kind && !told.ambiguous {
-        put(BTreeSet::new(), None, Vec::new(), word.keys.clone());
+    // Whoever is nobody of ours yet must not come in later: a joiner, or somebody on a PACS that could not be asked. A
+    // key that turns out to be several humans' puts none of them out; planning sees to that. A card number stays out of
+    // the state.
+    let keys: CorrelationKeys = word.keys.iter().filter(|key| key.kind() != KeyKind::Card).cloned().collect();
+    if owners.is_empty() && !keys.is_empty() && !told.ambiguous {
+        put(BTreeSet::new(), None, Vec::new(), keys);
     }
     for ((target, person), cardholders) in records {
         put(BTreeSet::from([target]), person.as_ref(), cardholders, CorrelationKeys::new());
@@ -340,10 +342,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_several_have_or_nobody_holds_nobody() {
+    fn whoever_is_not_known_yet_is_held_by_key_so_that_they_never_come_in() {
         let several = linked(&[link("p-1", "h-1", "1"), link("p-2", "h-2", "1")]);
-        assert_eq!(entries(&only_hold(None), &several), []);
-        assert_eq!(entries(&only_hold(None), &BTreeMap::new()), []);
+        for links in [several, BTreeMap::new()] {
+            let entries = entries(&only_hold(None), &links);
+            let [(hold, targets)] = held(&entries)[..] else { panic!("one hold: {entries:?}") };
+            assert!(hold.person.is_none() && hold.cardholders.is_empty() && targets.is_empty());
+            assert_eq!(hold.keys.len(), 1);
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl<'a> Planner<'a> {
             matches: Matches::new(inputs),
             rules: Rules::new(inputs),
             fields: Fields::new(inputs),
-            holds: HoldIndex::new(inputs.holds),
+            holds: HoldIndex::new(inputs.holds, inputs.people, inputs.cardholders),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Named offboardings, found by any of the ways to know a human. The same answer as [`Holds::on`], asked a million
-//! times.
+//! times. A key is no name when several humans have it: such a hold keeps access from all of them and takes it from
+//! none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep_contract::PersonId;
+use lockstep_contract::{CardholderId, PersonId};
 
 use crate::snapshot::KeyRef;
-use crate::{Hold, Holds};
+use crate::{DirectorySnapshot, Hold, Holds, TargetSnapshot};
 
 /// Places in the list of holds; the first hold on somebody counts.
 #[derive(Debug)]
@@ -15,12 +16,20 @@ pub(super) struct HoldIndex<'a> {
     people: BTreeMap<&'a PersonId, usize>,
     cardholders: BTreeMap<&'a str, usize>,
     keys: BTreeMap<KeyRef<'a>, usize>,
+    /// Holds whose keys several people, or several records, have.
+    wide: BTreeSet<usize>,
 }
 
 impl<'a> HoldIndex<'a> {
-    pub(super) fn new(holds: &'a Holds) -> Self {
+    pub(super) fn new(holds: &'a Holds, people: &DirectorySnapshot, cardholders: &TargetSnapshot) -> Self {
         let holds = holds.0.as_slice();
-        let mut index = Self { holds, people: BTreeMap::new(), cardholders: BTreeMap::new(), keys: BTreeMap::new() };
+        let mut index = Self {
+            holds,
+            people: BTreeMap::new(),
+            cardholders: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            wide: BTreeSet::new(),
+        };
         for (at, hold) in holds.iter().enumerate() {
             if let Some(person) = &hold.person {
                 index.people.entry(person).or_insert(at);
@@ -32,7 +41,28 @@ impl<'a> HoldIndex<'a> {
                 index.keys.entry(KeyRef::of(key)).or_insert(at);
             }
         }
+        if !index.keys.is_empty() {
+            index.widen(people.iter().map(|person| person.key_refs()));
+            index.widen(cardholders.iter().map(|cardholder| cardholder.key_refs()));
+        }
         index
+    }
+
+    /// Notes the holds that more than one of these humans are named by.
+    fn widen<'k>(&mut self, everybody: impl Iterator<Item = impl Iterator<Item = KeyRef<'k>>>) {
+        let mut met = BTreeSet::new();
+        for keys in everybody {
+            let named: BTreeSet<usize> = keys.filter_map(|key| self.keys.get(&key).copied()).collect();
+            self.wide.extend(named.into_iter().filter(|hold| !met.insert(*hold)));
+        }
+    }
+
+    /// True when the hold names this human only by a key that others have as well.
+    pub(super) fn is_no_name(&self, hold: &Hold, person: Option<&PersonId>, cardholder: Option<&CardholderId>) -> bool {
+        let named = (person.is_some() && hold.person.as_ref() == person)
+            || cardholder.is_some_and(|cardholder| hold.cardholders.contains(cardholder));
+        let place = self.holds.iter().position(|known| std::ptr::eq(known, hold));
+        !named && place.is_some_and(|place| self.wide.contains(&place))
     }
 
     pub(super) const fn is_empty(&self) -> bool {

@@ -43,6 +43,9 @@ impl<'a> Planner<'a> {
         work.notes.add(Code::OnHold, || {
             words(case.name(), format!("held out since {} by {}: {}", hold.since, hold.by, hold.reason))
         });
+        if self.holds.is_no_name(hold, case.id, case.cardholder.map(CardholderRef::id)) {
+            return Judgement::of(Situation::Held, Outcome::Unchanged);
+        }
         let named = case.cardholder.is_some_and(|cardholder| hold.cardholders.contains(cardholder.id()));
         // A record that several people claim is looked at with the cardholders nobody accounts for.
         let believed = case.link.is_some() || clash.is_none();

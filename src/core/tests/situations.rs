@@ -182,6 +182,20 @@ const HOLDS_WIN_OVER_EVERYTHING: &[Row] = &[
         &["revoke c1 Held: suspend", "LS0111 P1"],
     ),
     (
+        "by a key that two people have: nobody is put out by it, and nobody is let in",
+        |w| {
+            w.pair(1);
+            w.pair(2);
+            w.members("lab", &[1]);
+            for n in [1, 2] {
+                w.who(n).keys.insert(key(KeyKind::Account, "frontdesk"));
+            }
+            let hold = w.hold(9);
+            (hold.person, hold.keys) = (None, [key(KeyKind::Account, "frontdesk")].into_iter().collect());
+        },
+        &["LS0111 P1", "LS0111 P2"],
+    ),
+    (
         "by the cardholder, though its person is unknown to the directory and only the link remembers",
         |w| {
             w.card(1);

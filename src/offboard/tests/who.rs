@@ -118,10 +118,9 @@ async fn a_bare_value_that_means_two_humans_cuts_nobody() {
     let report = put_out("10403", &[&hq, &lab], journal.clone()).await;
     assert!(report.ambiguous() && !report.complete(), "{report:?}");
     assert!(!is_out(&hq, "h-1") && !is_out(&lab, "l-1"));
-    let events = journal.0.lock().expect("whole");
+    let events = journal.0.lock().expect("whole").clone();
     assert!(matches!(events[0], Event::Hold { .. }), "written first of all");
     assert_eq!(events.iter().filter(|event| matches!(event, Event::Ambiguous { .. })).count(), 2);
-    drop(events);
     assert!(out("employee:10403", &[&hq, &lab]).await.complete(), "with its kind it is clear");
     assert!(is_out(&hq, "h-1") && !is_out(&lab, "l-1"));
 }
