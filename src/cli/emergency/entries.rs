@@ -327,7 +327,9 @@ mod tests {
 
     fn linked(all: &[Link]) -> BTreeMap<TargetId, Links> {
         let mut links = Links::new();
-        all.iter().for_each(|one| links.insert(one.clone()).expect("no conflict"));
+        for one in all {
+            links.insert(one.clone()).expect("no conflict");
+        }
         BTreeMap::from([(target(), links)])
     }
 

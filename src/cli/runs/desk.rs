@@ -82,13 +82,12 @@ impl Desk for SpoolDesk<'_> {
             let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             (seen.0 == now).then(|| seen.1.clone())
         };
-        let all = match known {
-            Some(all) => all,
-            None => {
-                let read = Arc::new(self.read().await?);
-                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (now, read.clone());
-                read
-            }
+        let all = if let Some(all) = known {
+            all
+        } else {
+            let read = Arc::new(self.read().await?);
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = (now, read.clone());
+            read
         };
         Ok(all.get(target).cloned().unwrap_or_default())
     }

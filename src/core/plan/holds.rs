@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep_contract::{CardholderId, PersonId};
 
 use crate::snapshot::KeyRef;
-use crate::{DirectorySnapshot, Hold, Holds, TargetSnapshot};
+use crate::{CardholderRef, DirectorySnapshot, Hold, Holds, PersonRef, TargetSnapshot};
 
 /// Places in the list of holds; the first hold on somebody counts.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ impl<'a> HoldIndex<'a> {
             }
         }
         if !index.keys.is_empty() {
-            index.widen(people.iter().map(|person| person.key_refs()));
-            index.widen(cardholders.iter().map(|cardholder| cardholder.key_refs()));
+            index.widen(people.iter().map(PersonRef::key_refs));
+            index.widen(cardholders.iter().map(CardholderRef::key_refs));
         }
         index
     }
