@@ -1,6 +1,7 @@
 //! The harm table: each test is a row, a trouble that a real directory or a real PACS gets into. Each begins on a healthy,
 //! settled site where people are linked and could lose access; then the trouble comes, and `plan` and `sync` run into it.
-//! Nobody may lose access, neither in the plan nor on the PACS, and the exit code must say that somebody has to look.
+//! Nobody may lose access, neither in the plan nor on the PACS, and the exit code must say that somebody has to look. Only
+//! where one group of several is in doubt, those whom it concerns keep what they have and the rest of the run goes on.
 
 mod active_directory;
 mod campus;
