@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lockstep_contract::{Cx, Fault, FaultKind};
 use lockstep_http::{Answer, Call, CallFault, Client, Effect, Method, Request, Url, Value};
 use serde_json::{Map, json};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::convert::compact_member;
 
@@ -81,6 +81,22 @@ impl<'a> Api<'a> {
         self.call.client().system()
     }
 
+    /// Waits until no user of ours is being created, and keeps it so: a list that grows while it is read looks cut.
+    pub(crate) async fn still<'l>(&self, arrivals: &'l RwLock<()>) -> Result<RwLockReadGuard<'l, ()>, CallFault> {
+        let late = |_| self.late("read all users", "users are being created; nothing was read");
+        tokio::time::timeout_at(self.call.deadline(), arrivals.read()).await.map_err(late)
+    }
+
+    /// Waits until nobody reads all users, to create one.
+    pub(crate) async fn arrival<'l>(&self, arrivals: &'l RwLock<()>) -> Result<RwLockWriteGuard<'l, ()>, CallFault> {
+        let late = |_| self.late("create a user", "all users are being read; nothing was sent");
+        tokio::time::timeout_at(self.call.deadline(), arrivals.write()).await.map_err(late)
+    }
+
+    fn late(&self, operation: &str, message: &str) -> CallFault {
+        CallFault::not_sent(self.fault(FaultKind::Unreachable, operation, message))
+    }
+
     /// Waits for the turn of this call, as long as its budget allows.
     pub(crate) async fn turn(
         &self,
@@ -88,8 +104,7 @@ impl<'a> Api<'a> {
         operation: &str,
     ) -> Result<OwnedMutexGuard<()>, CallFault> {
         tokio::time::timeout_at(self.call.deadline(), turn.lock_owned()).await.map_err(|_| {
-            let message = "other changes of the same record took too long; nothing of this one was sent";
-            CallFault::not_sent(self.fault(FaultKind::Unreachable, operation, message))
+            self.late(operation, "other changes of the same record took too long; nothing of this one was sent")
         })
     }
 

@@ -268,7 +268,10 @@ impl Writer<'_> {
             let message = "a SCIM user needs a user name: map `user_name`, `upn` or `mail`";
             return Err(self.refused(FaultKind::Invalid, &operation, message));
         };
-        let answer = self.sent(self.api.create(&user).await)?;
+        let answer = {
+            let _arrival = self.api.arrival(&self.scim.arrivals).await.map_err(|fault| self.failed(fault))?;
+            self.sent(self.api.create(&user).await)?
+        };
         let created = object(&answer).map_err(|fault| self.failed(fault))?;
         let id = convert::id_of(&created, "user").ok().and_then(|id| CardholderId::new(id).ok());
         let id =

@@ -61,6 +61,7 @@ impl Finder<'_> {
 
     /// Reads everybody. Slow, and right on every server.
     async fn among_all(&self, key: &CorrelationKey) -> Result<Vec<Object>, CallFault> {
+        let _still = self.api.still(&self.scim.arrivals).await?;
         self.matching(Walk::new(Resource::Users, &self.provider), key, false).await
     }
 
@@ -92,7 +93,10 @@ impl Finder<'_> {
             return Ok(*proved);
         }
         let shape = self.scim.config.shape(self.provider.etag);
-        let some = Walk::new(Resource::Users, &self.provider).next(self.api).await?;
+        let some = {
+            let _still = self.api.still(&self.scim.arrivals).await?;
+            Walk::new(Resource::Users, &self.provider).next(self.api).await?
+        };
         let on_the_first_page = some.iter().find_map(|user| canary(user, kind, shape));
         let Some((id, canary)) = on_the_first_page.or_else(|| self.scim.canary(kind)) else {
             return Ok(false);

@@ -59,6 +59,8 @@ pub struct Scim {
     walk_number: AtomicU64,
     /// Whose turn it is to read a group and write it back.
     turns: Mutex<BTreeMap<AccessLevelId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Held shared by whoever reads all users, and alone by whoever creates one.
+    arrivals: tokio::sync::RwLock<()>,
 }
 
 /// A value that is relied on for a while.
@@ -104,6 +106,7 @@ pub fn open(id: TargetId, config: Config, opening: &Opening<'_>) -> Result<Scim,
         walks: Mutex::new(BTreeMap::new()),
         walk_number: AtomicU64::new(0),
         turns: Mutex::new(BTreeMap::new()),
+        arrivals: tokio::sync::RwLock::new(()),
     })
 }
 

@@ -46,7 +46,12 @@ pub(crate) fn held<'h>(
     let remembered = || of_person.iter().chain(&of_record);
     let provisioned = action.steps.iter().filter_map(|step| match step {
         Step::Provision { keys, .. } => Some(keys),
-        _ => None,
+        Step::Reduce(_)
+        | Step::Amend { .. }
+        | Step::Reinstate
+        | Step::Widen { .. }
+        | Step::Grant { .. }
+        | Step::Activate { .. } => None,
     });
     let all_keys = before.map(|before| &before.keys).into_iter().chain(provisioned);
     let keys: BTreeSet<_> =

@@ -1,11 +1,11 @@
 //! The main job at size: a domain with ten thousand people and five hundred nested groups; a PACS that speaks SCIM and
-//! knows only visitors yet, one in a file that knows everybody, and one of somebody else for a few. Plan, approve, apply, and nothing is left to do; then a flood
-//! of grants, which two persons let through by name.
+//! knows only visitors yet, one in a file that knows everybody, and one of somebody else for a few. Plan, approve, apply,
+//! and nothing is left to do; then a flood of grants, which two persons let through by name.
 //!
-//! The PACS for everybody that speaks SCIM is the scripted one, in memory. The servers of other people look at every user
-//! and every member for each request, and each of ten thousand joiners takes several requests: one of them gets two
-//! teams, one after the other: it does not understand filters by employee number, so everybody is read before each
-//! creation, and that list must not grow meanwhile. The file is written as a whole for each change, so it has most of it right before.
+//! The PACS for everybody that speaks SCIM is the scripted one, in memory. The servers of other people look at every
+//! user and every member for each request, and each of ten thousand joiners takes several requests: one of them gets
+//! two teams. It does not understand filters by employee number, so everybody is read before each creation. The file is
+//! written as a whole for each change, so it has most of it right before.
 
 mod annex;
 #[path = "../harm/domain.rs"]
@@ -94,7 +94,7 @@ fn site(Systems { domain, pacs, annex }: &Systems) -> (Site, Vec<String>) {
     let config = format!(
         "{}\n[[target]]\nid = \"archive\"\nkind = \"sim\"\nfile = \"pacs.json\"\npage_size = 1000\nmapping = \"mapping.toml\"\n\
          \n[[target]]\nid = \"hq\"\nkind = \"scim\"\nurl = \"{}\"\nmemberships = \"user-groups\"\nmapping = \"hq.toml\"\n\
-         \n[[target]]\nid = \"annex\"\nkind = \"scim\"\nurl = \"{}\"\ntoken = \"file:annex-token\"\nin_flight_max = 1\nmapping = \"annex.toml\"\n",
+         \n[[target]]\nid = \"annex\"\nkind = \"scim\"\nurl = \"{}\"\ntoken = \"file:annex-token\"\nmapping = \"annex.toml\"\n",
         domain::directory(domain),
         pacs.url(),
         annex.url()
