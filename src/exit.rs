@@ -16,7 +16,7 @@ pub(crate) enum Exit {
     Held = 3,
     /// Done in part: something is not verified or was not reached.
     Partial = 4,
-    /// A source could not be read whole; no removal was planned.
+    /// A source, or a mapped group, could not be read whole; nothing that rests on it was planned.
     Unreadable = 5,
     /// The plan was refused.
     Refused = 6,

@@ -62,6 +62,11 @@ pub(crate) fn tripped(plan: &PlanDocument) -> bool {
     plan.targets.iter().flat_map(|section| &section.trips).any(|trip| !is_introduction(trip))
 }
 
+/// A mapped group could not be read whole: what rests on it is frozen, and a job that ends with success would hide it.
+pub(crate) fn unread(plan: &PlanDocument) -> bool {
+    plan.targets.iter().flat_map(|section| &section.findings).any(|finding| finding.code == Code::GroupUnreadable)
+}
+
 /// A first run or a changed mapping: everything waits for one person, and nothing is wrong.
 fn is_introduction(trip: &Trip) -> bool {
     matches!(trip.code, Code::FirstRun | Code::PolicyChanged)

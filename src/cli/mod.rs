@@ -60,7 +60,7 @@ Exit codes:
    2  only with --detailed-exitcode: there are changes
    3  held: a guard tripped, or an approval is needed
    4  done in part: something is not verified or was not reached
-   5  a source could not be read whole; no removal was planned
+   5  a source or a group could not be read whole; nothing that rests on it was planned
    6  plan refused: stale, expired, applied before, altered, or for something else
    7  another run holds the lease
    8  integrity: state, journal or log does not verify

@@ -81,6 +81,8 @@ pub(crate) fn exit(document: &PlanDocument, detailed: bool) -> Exit {
     let states = States::of(document);
     if states.held > 0 || hints::tripped(document) {
         Exit::Held
+    } else if hints::unread(document) {
+        Exit::Unreadable
     } else if detailed && !states.is_empty() {
         Exit::Changes
     } else if states.needs_approval > 0 {

@@ -103,6 +103,7 @@ async fn sync(context: &Context, no_export: bool) -> Result<Exit, Failure> {
     Ok(match outcome.exit() {
         Exit::Done | Exit::Held if unreached => Exit::Partial,
         Exit::Done if hints::tripped(&document) => Exit::Held,
+        Exit::Done | Exit::Held if hints::unread(&document) && !hints::tripped(&document) => Exit::Unreadable,
         exit => exit,
     })
 }

@@ -8,7 +8,7 @@ use lockstep_testbed::slapd::{group_name, person_name};
 
 use crate::campus::{Campus, Wish};
 use crate::or_skip;
-use crate::site::{DONE, HELD};
+use crate::site::{HELD, UNREADABLE};
 
 /// A group that is one of several (of four at most one, by the usual limit; a hidden list makes the group around it
 /// unreadable, too) freezes those whom it concerns, and the rest goes on; when it is the only one, there is
@@ -26,7 +26,7 @@ fn one_group_and_the_only_group(access: &str, one_of_several: i32) {
 
 #[test]
 fn group_made_unreadable_by_acl() {
-    one_group_and_the_only_group(&format!("access to dn.exact=\"{}\" by * none\n", group_name("lab")), DONE);
+    one_group_and_the_only_group(&format!("access to dn.exact=\"{}\" by * none\n", group_name("lab")), UNREADABLE);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn one_member_value_that_is_not_utf_8() {
     let seen = campus.server.search(&group_name("lab"), "(objectClass=*)", &["member"]).expect("the group");
     assert!(seen.contains("member:: "), "the server sends bytes that are no text: {seen}");
     // Whoever is not named might be the one behind it, and keeps what the group gives.
-    let trouble = campus.site.in_trouble(DONE);
+    let trouble = campus.site.in_trouble(UNREADABLE);
     assert!(trouble.findings.contains("LS0102"), "a group could not be read whole: {:?}", trouble.findings);
 }
 
