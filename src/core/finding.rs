@@ -77,8 +77,6 @@ codes! {
     Quarantined = "LS0114", Warning, "record set aside";
     /// A key that was somebody else's is now this person's: a re-used number or a re-created account.
     KeyReused = "LS0115", Hold, "key was somebody else's";
-    /// Two keys of one person look alike but are not equal to another's.
-    Confusable = "LS0116", Warning, "looks like another person's key";
     /// The cardholder is not ours by the mapping's ownership rule.
     NotOurs = "LS0117", Note, "not ours to change";
     /// A named protected cardholder would lose access.
@@ -110,8 +108,6 @@ codes! {
     UnknownLevel = "LS0211", Hold, "access level does not exist";
     /// Guard: too many of the mapped groups are unreadable.
     Evidence = "LS0212", Hold, "too little could be read";
-    /// Guard: clocks disagree.
-    ClockSkew = "LS0213", Hold, "clocks disagree";
     /// A level tagged high-security needs an approval by name.
     HighSecurity = "LS0214", Note, "high-security level needs approval";
 
