@@ -37,7 +37,6 @@ fn records() -> Ldif {
 }
 
 #[tokio::test]
-#[ignore = "loads a hundred thousand people; run it with --ignored"]
 async fn a_hundred_thousand_people_in_little_memory() {
     let options = SlapdOptions {
         settings: format!(
