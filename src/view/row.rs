@@ -1,7 +1,7 @@
 //! One row of a report: an action in the words of the person who reviews it. All views are made from these rows, so
 //! text, CSV and HTML can never say different things.
 
-use lockstep_contract::{Action, Reduction, Situation, Step, Subject};
+use lockstep_contract::{Action, Reduction, Situation, Step, Subject, Why};
 use lockstep_core::{Entry, EntryState, LevelFacts, PlanDocument, TargetSection};
 
 /// What a reviewer would call it.
@@ -121,7 +121,7 @@ fn row<'d>(entry: &'d Entry, section: Option<&TargetSection>) -> Row<'d> {
         gains: Vec::new(),
         losses: Vec::new(),
         other: Vec::new(),
-        why: entry.action.because.why.iter().map(why).collect(),
+        why: reasons(&entry.action.because.why),
     };
     let change = |level: &lockstep_contract::AccessLevelId| {
         let facts = section.and_then(|section| section.facts.levels.get(level));
@@ -180,11 +180,20 @@ fn describe(id: &str, facts: Option<&LevelFacts>) -> Change {
     }
 }
 
-fn why(why: &lockstep_contract::Why) -> String {
-    match &why.mapping {
-        Some(mapping) => format!("{} ({mapping})", why.text),
-        None => why.text.clone(),
+/// One sentence a reason, with the mapping lines it rests on: a leaver loses every level for the same one.
+fn reasons(all: &[Why]) -> Vec<String> {
+    let mut sentences: Vec<(&str, Vec<&str>)> = Vec::new();
+    for why in all {
+        let mapping = why.mapping.as_deref();
+        match sentences.iter_mut().find(|(text, _)| *text == why.text) {
+            Some((_, mappings)) => mappings.extend(mapping),
+            None => sentences.push((&why.text, mapping.into_iter().collect())),
+        }
     }
+    let tell = |(text, mappings): (&str, Vec<&str>)| {
+        if mappings.is_empty() { text.to_owned() } else { format!("{text} ({})", mappings.join(", ")) }
+    };
+    sentences.into_iter().map(tell).collect()
 }
 
 fn span(validity: &lockstep_contract::Validity) -> String {
