@@ -2,9 +2,9 @@
 
 mod world;
 
-use lockstep_contract::{EmptyProof, Entitled, Membership, Proof, Situation, Standing, Status, Step};
+use lockstep_contract::{EmptyProof, Entitled, KeyKind, Membership, Proof, Situation, Standing, Status, Step};
 use lockstep_core::{Code, Looked, Mover, Severity};
-use world::{ENDED, World, cid, employee, fault, group, level, pid, tell};
+use world::{ENDED, World, cid, employee, fault, group, key, level, pid, tell};
 
 #[test]
 fn protected_badges_are_named() {
@@ -158,4 +158,20 @@ fn a_joiner_takes_all_keys_along() {
     assert_eq!((profile.get("display_name"), keys.len()), (Some("P1"), 2));
     assert_eq!((action.basis.as_ref(), action.person.as_ref()), (None, Some(&pid(1))));
     assert_eq!(action.expect.status, Some(Status::Active));
+}
+
+#[test]
+fn no_plan_shows_a_card_number_in_full() {
+    let number = "26-0012345678";
+    let mut world = World::new();
+    // A joiner, and somebody who is matched by nothing but the card.
+    world.person(1).keys.insert(key(KeyKind::Card, number));
+    world.person(2).keys = [key(KeyKind::Card, "26-0087654321")].into_iter().collect();
+    world.card(2).keys = [key(KeyKind::Card, "26-0087654321")].into_iter().collect();
+    world.policy.correlate = vec![KeyKind::Employee, KeyKind::Card];
+    let draft = world.plan();
+    assert_eq!((draft.stage().actions().len(), draft.links().len()), (1, 1), "{:?}", tell(&draft));
+    let written = serde_json::to_string(&(draft.stage().actions(), draft.links())).expect("JSON");
+    assert!(!written.contains(number) && !written.contains("0087654321"), "{written}");
+    assert!(written.contains("4321"), "the last characters tell which card matched: {written}");
 }
