@@ -44,13 +44,22 @@ impl<'a> Planner<'a> {
 
     /// Decides.
     pub(super) fn judge(&self, case: &Case<'a>, clash: Option<&Clash>, work: &mut Work<'a>) -> Judgement<'a> {
-        if let Some(hold) = self.hold_on(case) {
+        let hold = self.hold_on(case);
+        if let Some(hold) = hold.filter(|hold| !self.is_no_name(hold, case)) {
             return self.held(case, clash, hold, work);
         }
-        match case.person {
+        let judgement = match case.person {
             Some(person) => self.judge_present(case, person, clash, work),
             None => self.judge_absent(case, clash, work),
+        };
+        match hold {
+            Some(hold) => Self::withheld(case, hold, judgement, work),
+            None => judgement,
         }
+    }
+
+    fn is_no_name(&self, hold: &Hold, case: &Case<'a>) -> bool {
+        self.holds.is_no_name(hold, case.id, case.cardholder.map(CardholderRef::id))
     }
 
     pub(super) fn judge_present(
@@ -258,7 +267,7 @@ impl<'a> Planner<'a> {
         if self.belongs(case, cardholder, true) == Belongs::OtherSite {
             return None;
         }
-        if let Some(hold) = self.hold_on(case) {
+        if let Some(hold) = self.hold_on(case).filter(|hold| !self.is_no_name(hold, case)) {
             return Some(self.held(case, None, hold, work));
         }
         let second = account == Account::Claimed;

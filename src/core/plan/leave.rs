@@ -4,7 +4,7 @@ use lockstep_contract::{CredentialStatus, CredentialSupport, InactiveStatus, Red
 
 use super::case::{Belongs, Case, Cause, Judgement, Outcome, Planner, Work};
 use super::correlate::Clash;
-use super::words::words;
+use super::words::{advice, words};
 use crate::snapshot::State;
 use crate::{CardholderRef, Code, Hold};
 
@@ -32,6 +32,34 @@ impl<'a> Planner<'a> {
         judgement
     }
 
+    /// A hold by a key that several humans have: whoever it meant, none of them is given anything meanwhile. What takes
+    /// access away for a reason of its own goes on, or the hold would shelter a leaver.
+    pub(super) fn withheld(
+        case: &Case<'a>,
+        hold: &'a Hold,
+        mut judgement: Judgement<'a>,
+        work: &mut Work<'a>,
+    ) -> Judgement<'a> {
+        work.notes.add(Code::OnHold, || {
+            advice(
+                case.name(),
+                format!(
+                    "has a key that {} held out on {} ({}), and so have others: nobody was put out by it, and nobody is \
+                     given anything",
+                    hold.by, hold.since, hold.reason
+                ),
+                "put out the one who was meant by another key, or by the record: cardholder:TARGET/ID",
+            )
+        });
+        judgement.stage.retain(|step| step.as_reduction().is_some());
+        judgement.new = None;
+        judgement.link = None;
+        if judgement.stage.is_empty() && judgement.revoke.is_empty() && judgement.outcome != Outcome::Undecided {
+            judgement.outcome = Outcome::Unchanged;
+        }
+        judgement
+    }
+
     /// Held out by name: stays out.
     pub(super) fn held(
         &self,
@@ -43,9 +71,6 @@ impl<'a> Planner<'a> {
         work.notes.add(Code::OnHold, || {
             words(case.name(), format!("held out since {} by {}: {}", hold.since, hold.by, hold.reason))
         });
-        if self.holds.is_no_name(hold, case.id, case.cardholder.map(CardholderRef::id)) {
-            return Judgement::of(Situation::Held, Outcome::Unchanged);
-        }
         let named = case.cardholder.is_some_and(|cardholder| hold.cardholders.contains(cardholder.id()));
         // A record that several people claim is looked at with the cardholders nobody accounts for.
         let believed = case.link.is_some() || clash.is_none();

@@ -196,6 +196,20 @@ const HOLDS_WIN_OVER_EVERYTHING: &[Row] = &[
         &["LS0111 P1", "LS0111 P2"],
     ),
     (
+        "by a key that two people have, and one of them leaves: the hold shelters nobody",
+        |w| {
+            w.pair(1);
+            w.pair(2);
+            for n in [1, 2] {
+                w.who(n).keys.insert(key(KeyKind::Account, "frontdesk"));
+            }
+            w.who(1).standing = ENDED;
+            let hold = w.hold(9);
+            (hold.person, hold.keys) = (None, [key(KeyKind::Account, "frontdesk")].into_iter().collect());
+        },
+        &["revoke c1 Unqualified: suspend", "LS0111 P1", "LS0111 P2"],
+    ),
+    (
         "by the cardholder, though its person is unknown to the directory and only the link remembers",
         |w| {
             w.card(1);
