@@ -36,6 +36,8 @@ pub struct SlapdOptions {
     pub records: Ldif,
     /// Loads the password policy, so that an account can be locked.
     pub password_policy: bool,
+    /// So many seconds pass before each operation is carried out; the limits of time run meanwhile.
+    pub slow_seconds: u32,
 }
 
 /// A running server. Ends, and its folder is removed, when dropped.
@@ -183,6 +185,9 @@ impl Slapd {
         if self.options.password_policy {
             text.push_str("moduleload ppolicy\n");
         }
+        if self.options.slow_seconds > 0 {
+            text.push_str("moduleload retcode\n");
+        }
         let tls = &self.certificates;
         let _ = write!(
             text,
@@ -203,6 +208,11 @@ impl Slapd {
         );
         if self.options.password_policy {
             let _ = writeln!(text, "overlay ppolicy\nppolicy_default cn=policy,{BASE}");
+        }
+        if self.options.slow_seconds > 0 {
+            // It answers by itself below its parent only, so that one is where nobody looks.
+            let seconds = self.options.slow_seconds;
+            let _ = writeln!(text, "overlay retcode\nretcode-parent ou=nobody,{BASE}\nretcode-sleep {seconds}");
         }
         std::fs::write(self.path("slapd.conf"), text).map_err(|error| error.to_string())
     }
