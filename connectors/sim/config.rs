@@ -22,6 +22,13 @@ pub struct Config {
     /// How many requests may be in flight. Default: 8.
     #[serde(default = "default_in_flight")]
     pub in_flight_max: NonZeroU32,
+    /// How long each answer takes, in milliseconds, as across a network. Default: 0.
+    #[serde(default)]
+    pub answer_ms: u32,
+    /// How long the controllers take to get what the database has, in milliseconds. Without it this PACS cannot tell
+    /// what its controllers have, as most.
+    #[serde(default)]
+    pub controllers_lag_ms: Option<u32>,
 }
 
 const fn default_page_size() -> NonZeroU32 {

@@ -20,6 +20,8 @@ pub enum Operation {
     Find,
     /// Read of one cardholder.
     Read,
+    /// Question what the controllers have.
+    Enforced,
     /// Write of one action.
     Apply,
     /// One page of people.
@@ -36,12 +38,13 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Probe,
         Self::Catalog,
         Self::List,
         Self::Find,
         Self::Read,
+        Self::Enforced,
         Self::Apply,
         Self::People,
         Self::Members,
@@ -58,6 +61,7 @@ impl Operation {
             Self::List => "list cardholders",
             Self::Find => "find by key",
             Self::Read => "read a cardholder",
+            Self::Enforced => "ask the controllers",
             Self::Apply => "apply an action",
             Self::People => "list people",
             Self::Members => "read groups",

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod applying;
+mod by_hand;
 mod config;
 mod directory;
 mod faults;
@@ -16,6 +17,7 @@ mod file;
 mod pacs;
 mod world;
 
+pub use by_hand::SimByHand as ByHand;
 pub use config::Config;
 pub use directory::{DirectoryWorld, GroupView, SimDirectory, SimGroup};
 pub use faults::{Faults, Mishap, Operation};

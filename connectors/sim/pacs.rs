@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_contract::{
@@ -26,9 +27,34 @@ use crate::world::World;
 pub struct Sim {
     info: Arc<TargetInfo>,
     page_size: usize,
+    /// What an answer takes.
+    answer: Duration,
+    controllers: Option<Controllers>,
     world: Arc<Mutex<World>>,
     file: Option<Arc<Kept>>,
     faults: Faults,
+}
+
+/// The controllers get what the database has after a while; before that they have what it had.
+#[derive(Debug, Clone)]
+struct Controllers {
+    lag: Duration,
+    /// When each record was written last, through any connection of this process.
+    written: Arc<Mutex<BTreeMap<CardholderId, tokio::time::Instant>>>,
+}
+
+impl Controllers {
+    fn lagging(lag: Duration) -> Self {
+        Self { lag, written: Arc::default() }
+    }
+
+    fn have(&self, id: &CardholderId) -> Enforcement {
+        let written = lock(&self.written).get(id).copied();
+        match written {
+            Some(at) if at.elapsed() < self.lag => Enforcement::Database,
+            _ => Enforcement::Controllers,
+        }
+    }
 }
 
 /// Where the world is kept, and which version of the file `Sim::world` is. The stamp is locked before the world.
@@ -58,6 +84,8 @@ pub fn open(id: TargetId, config: Config, opening: &Opening<'_>) -> Result<Sim, 
     let endpoint = config.file.display().to_string();
     let mut sim = Sim::build(id, endpoint, world, can, Some(Kept { path, stamp: Mutex::new(stamp) }));
     sim.page_size = config.page_size.get() as usize;
+    sim.answer = Duration::from_millis(config.answer_ms.into());
+    sim.controllers = config.controllers_lag_ms.map(|lag| Controllers::lagging(Duration::from_millis(lag.into())));
     Ok(sim)
 }
 
@@ -118,6 +146,13 @@ impl Sim {
         self
     }
 
+    /// The same PACS with controllers that can be asked, and that get what the database has after this long.
+    #[must_use]
+    pub fn with_controllers_lag(mut self, lag: Duration) -> Self {
+        self.controllers = Some(Controllers::lagging(lag));
+        self
+    }
+
     /// The script of what goes wrong.
     pub fn faults(&self) -> &Faults {
         &self.faults
@@ -140,9 +175,17 @@ impl Sim {
         Self {
             info: Arc::new(info),
             page_size: 100,
+            answer: Duration::ZERO,
+            controllers: None,
             world: Arc::new(Mutex::new(world)),
             file: file.map(Arc::new),
             faults: Faults::none(),
+        }
+    }
+
+    async fn take_time(&self) {
+        if !self.answer.is_zero() {
+            tokio::time::sleep(self.answer).await;
         }
     }
 
@@ -167,6 +210,7 @@ impl Sim {
         cx.check(self.system(), operation.as_str())?;
         let mishap = self.faults.next(operation);
         on_the_way_there(mishap, self.system(), operation.as_str()).await?;
+        self.take_time().await;
         let answer = self.refresh(operation).and_then(|()| effect(&self.world(), mishap))?;
         on_the_way_back(mishap, self.system(), operation.as_str()).await?;
         Ok(answer)
@@ -263,6 +307,11 @@ impl TargetReader for Sim {
     async fn read(&self, cx: &Cx, id: &CardholderId) -> Result<Option<Cardholder>, Fault> {
         self.ask(cx, Operation::Read, |world, _| Ok(world.cardholders.get(id).cloned())).await
     }
+
+    async fn enforced(&self, cx: &Cx, id: &CardholderId) -> Result<Option<Enforcement>, Fault> {
+        let Some(controllers) = &self.controllers else { return Ok(None) };
+        self.ask(cx, Operation::Enforced, |_, _| Ok(Some(controllers.have(id)))).await
+    }
 }
 
 #[async_trait]
@@ -283,7 +332,11 @@ impl Target for Sim {
             }
             _ => ApplyFault::Uncertain(fault),
         })?;
+        self.take_time().await;
         let cardholder = self.carry_out(action)?;
+        if let Some(controllers) = &self.controllers {
+            lock(&controllers.written).insert(cardholder.clone(), tokio::time::Instant::now());
+        }
         on_the_way_back(mishap, system, name).await.map_err(ApplyFault::Uncertain)?;
         Ok(Receipt { cardholder, enforced: self.info.capabilities.enforcement })
     }

@@ -61,7 +61,13 @@ pub(crate) fn check_text(kind: &'static str, text: &str, max: usize) -> Result<(
     if text.len() > max {
         return Err(IdError::TooLong { kind, len: text.len(), max });
     }
-    match text.chars().find(|c| invisible(*c)) {
+    // Of ASCII, only control characters are invisible; most ids are ASCII, and there are millions of them.
+    let found = if text.is_ascii() {
+        text.bytes().find(u8::is_ascii_control).map(char::from)
+    } else {
+        text.chars().find(|c| invisible(*c))
+    };
+    match found {
         Some(c) => Err(IdError::Unprintable { kind, found: format!("U+{:04X}", c as u32) }),
         None => Ok(()),
     }

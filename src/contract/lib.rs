@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod by_hand;
 mod cardholder;
 mod cx;
 mod digest;
@@ -30,6 +31,7 @@ mod profile;
 mod step;
 mod target;
 
+pub use by_hand::{ByHand, GeneralByHand, Handwork, ImportFile, LOOK_AGAIN, field_words, kind_word, validity_words};
 pub use cardholder::{
     Cardholder, Credential, CredentialKind, CredentialStatus, InactiveStatus, Revision, Status, Validity,
 };
@@ -43,7 +45,7 @@ pub use id::{
 };
 pub use key::{CorrelationKey, CorrelationKeys, KeyError, KeyKind};
 pub use membership::{EmptyProof, Entitled, Members, Membership};
-pub use opening::{NotASecretRef, Opening, Secret, SecretError, SecretRef, Secrets};
+pub use opening::{NotASecretRef, Opening, Secret, SecretError, SecretRef, SecretRefs, Secrets};
 pub use page::{Census, Cursor, Next, Page};
 pub use person::{Person, Standing};
 pub use profile::{FieldName, FieldNameError, Profile, field};

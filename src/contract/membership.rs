@@ -2,6 +2,8 @@
 //!
 //! The one thing this module must never allow: a group that could not be read turning into a group with nobody in it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Fault, PersonId};
@@ -46,11 +48,24 @@ pub enum EmptyProof {
 }
 
 /// The people of a group, transitively, without duplicates. Never without anybody.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Many answers may share one list of people and name them by their places in it: a thousand groups of a thousand people
+/// take four bytes for each membership then.
+#[derive(Debug, Clone)]
 pub struct Members {
-    people: Box<[PersonId]>,
+    everybody: Arc<[PersonId]>,
+    /// In the order of the ids.
+    places: Box<[u32]>,
     gaps: u32,
 }
+
+impl PartialEq for Members {
+    fn eq(&self, other: &Self) -> bool {
+        self.gaps == other.gaps && self.people().eq(other.people())
+    }
+}
+
+impl Eq for Members {}
 
 impl Members {
     /// The people of a group that was read whole. `None` when there is nobody: then a proof is needed instead.
@@ -61,18 +76,28 @@ impl Members {
     /// The people of a group in which `gaps` members could not be identified (a member value that is no UTF-8, a
     /// foreign principal). Those who are listed are in; of everybody else it is unknown.
     /// `None` when nobody is listed: such a group is unreadable.
-    pub fn with_gaps(mut people: Vec<PersonId>, gaps: u32) -> Option<Self> {
-        people.sort_unstable();
-        people.dedup();
-        if people.is_empty() {
+    pub fn with_gaps(people: Vec<PersonId>, gaps: u32) -> Option<Self> {
+        let places = (0..u32::try_from(people.len()).ok()?).collect();
+        Self::among(people.into(), places, gaps)
+    }
+
+    /// As [`with_gaps`](Self::with_gaps): those of `everybody` who stand at these places. A place behind the end is
+    /// nobody.
+    pub fn among(everybody: Arc<[PersonId]>, mut places: Vec<u32>, gaps: u32) -> Option<Self> {
+        let at = |place: u32| everybody.get(place as usize);
+        places.retain(|place| at(*place).is_some());
+        places.sort_unstable_by(|a, b| at(*a).cmp(&at(*b)));
+        places.dedup_by(|a, b| at(*a) == at(*b));
+        if places.is_empty() {
             return None;
         }
-        Some(Self { people: people.into_boxed_slice(), gaps })
+        Some(Self { everybody, places: places.into_boxed_slice(), gaps })
     }
 
     /// The people, sorted.
-    pub fn people(&self) -> &[PersonId] {
-        &self.people
+    pub fn people(&self) -> impl ExactSizeIterator<Item = &PersonId> + Clone {
+        // Every place is one of somebody: `among` saw to it.
+        self.places.iter().map(|place| &self.everybody[*place as usize])
     }
 
     /// How many members could not be identified.
@@ -82,7 +107,8 @@ impl Members {
 
     /// Whether this person is in the group, as far as the answer goes.
     pub fn entitled(&self, id: &PersonId) -> Entitled {
-        if self.people.binary_search(id).is_ok() {
+        let at = |place: &u32| self.everybody.get(*place as usize);
+        if self.places.binary_search_by(|place| at(place).cmp(&Some(id))).is_ok() {
             Entitled::Yes
         } else if self.gaps == 0 {
             Entitled::No
@@ -166,5 +192,7 @@ mod tests {
         assert_eq!(members.people().len(), 2);
         assert_eq!(members.entitled(&person(1)), Yes);
         assert_eq!(members.entitled(&person(9)), Unknown);
+        let everybody = [person(2), person(9), person(1), person(2)].into();
+        assert_eq!(Members::among(everybody, vec![0, 2, 3, 7], 1), Some(members), "named by their places");
     }
 }

@@ -6,7 +6,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 /// What a connector's `open` is given besides its configuration.
@@ -31,6 +32,21 @@ pub trait Secrets: Send + Sync {
     /// # Errors
     /// When the store cannot be reached, has no such secret, or keeps it where others can read it.
     fn get(&self, reference: &SecretRef) -> Result<Secret, SecretError>;
+
+    /// The secret behind the first reference that works.
+    ///
+    /// # Errors
+    /// When none works: what is wrong with the first, then with each of the others.
+    fn first(&self, references: &SecretRefs) -> Result<Secret, SecretError> {
+        let mut failed = Vec::new();
+        for reference in references.iter() {
+            match self.get(reference) {
+                Ok(secret) => return Ok(secret),
+                Err(error) => failed.push(error),
+            }
+        }
+        Err(SecretError::all(failed))
+    }
 }
 
 /// A secret could not be had. Never holds any part of one.
@@ -41,6 +57,16 @@ pub struct SecretError {
     pub reference: SecretRef,
     /// Why, and what to do.
     pub message: String,
+}
+
+impl SecretError {
+    /// One for all places of a secret: what is wrong with the first, then with each of the others.
+    pub fn all(failed: Vec<Self>) -> Self {
+        let mut failed = failed.into_iter();
+        let none = Self { reference: SecretRef::Env(String::new()), message: "it is kept nowhere".to_owned() };
+        let first = failed.next().unwrap_or(none);
+        failed.fold(first, |first, other| Self { message: format!("{}; and {other}", first.message), ..first })
+    }
 }
 
 /// A secret: wiped when dropped, never printed.
@@ -113,6 +139,58 @@ impl fmt::Display for SecretRef {
     }
 }
 
+/// Where a secret is kept: in one place, or in several, of which the first that works is used. So the credential store
+/// of a session may be locked, and the file beside it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct SecretRefs(Vec<SecretRef>);
+
+/// So many places are tried.
+const PLACES_MAX: usize = 4;
+
+impl SecretRefs {
+    /// The places, in the order in which they are tried. At least one.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &SecretRef> {
+        self.0.iter()
+    }
+}
+
+impl From<SecretRef> for SecretRefs {
+    fn from(reference: SecretRef) -> Self {
+        Self(vec![reference])
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretRefs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrSeveral;
+        impl<'de> Visitor<'de> for OneOrSeveral {
+            type Value = SecretRefs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a reference to a secret, or a list of them")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretRefs, E> {
+                text.parse().map(|reference: SecretRef| reference.into()).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<SecretRefs, A::Error> {
+                let mut references = Vec::new();
+                while let Some(reference) = list.next_element()? {
+                    references.push(reference);
+                }
+                if (1..=PLACES_MAX).contains(&references.len()) {
+                    Ok(SecretRefs(references))
+                } else {
+                    Err(serde::de::Error::custom(format!("a secret is kept in one to {PLACES_MAX} places")))
+                }
+            }
+        }
+        deserializer.deserialize_any(OneOrSeveral)
+    }
+}
+
 impl TryFrom<String> for SecretRef {
     type Error = NotASecretRef;
     fn try_from(text: String) -> Result<Self, NotASecretRef> {
@@ -142,6 +220,35 @@ mod tests {
     fn references_print_as_they_are_written() {
         for text in ["systemd:ldap-bind", "keyring:corp", "file:secrets/ldap.pw", "env:LDAP_PW"] {
             assert_eq!(text.parse::<SecretRef>().expect("reference").to_string(), text);
+        }
+    }
+
+    struct Locked;
+
+    impl Secrets for Locked {
+        fn get(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+            match reference {
+                SecretRef::File(path) if path.ends_with("hq.pw") => Ok(Secret::new("hunter2".into())),
+                _ => Err(SecretError { reference: reference.clone(), message: "locked".into() }),
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_reference_that_works_is_used_and_when_none_does_each_says_why() {
+        let found = |text: &str| Locked.first(&serde_json::from_str(text).expect("references"));
+        for works in [r#"["keyring:hq", "file:hq.pw"]"#, r#"["file:hq.pw", "keyring:hq"]"#, r#""file:hq.pw""#] {
+            assert_eq!(found(works).expect("a secret").expose(), "hunter2");
+        }
+        let none = found(r#"["keyring:hq", "env:HQ"]"#).expect_err("locked").to_string();
+        assert!(none.contains("`keyring:hq`: locked") && none.contains("`env:HQ`: locked"), "{none}");
+    }
+
+    #[test]
+    fn no_list_holds_a_literal_or_nothing() {
+        for wrong in [r#"["keyring:hq", "hunter2"]"#, r#""hunter2""#, "[]"] {
+            let error = serde_json::from_str::<SecretRefs>(wrong).expect_err("no references").to_string();
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 

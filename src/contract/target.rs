@@ -35,6 +35,13 @@ pub trait TargetReader: Send + Sync {
 
     /// One cardholder, or `None` when the system says positively that it is not there.
     async fn read(&self, cx: &Cx, id: &CardholderId) -> Result<Option<Cardholder>, Fault>;
+
+    /// How far the record as it is now has got: its database, or every controller concerned. `None` when this system
+    /// cannot tell, which is never taken for a yes. Controllers lag by seconds to days, so this may be asked again.
+    async fn enforced(&self, cx: &Cx, id: &CardholderId) -> Result<Option<Enforcement>, Fault> {
+        let _ = (cx, id);
+        Ok(None)
+    }
 }
 
 /// Writes, too: one action, once, without retries.

@@ -16,8 +16,8 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use lockstep_contract::{
-    Action, ApplyFault, Cardholder, CardholderId, Catalog, CorrelationKey, Cursor, Cx, Fault, FaultKind, Health, Page,
-    Receipt, Target, TargetInfo, TargetReader,
+    Action, ApplyFault, Cardholder, CardholderId, Catalog, CorrelationKey, Cursor, Cx, Enforcement, Fault, FaultKind,
+    Health, Page, Receipt, Target, TargetInfo, TargetReader,
 };
 use tokio::sync::Semaphore;
 
@@ -199,6 +199,10 @@ where
 
     async fn read(&self, cx: &Cx, id: &CardholderId) -> Result<Option<Cardholder>, Fault> {
         self.reading(cx, "read cardholder", || self.inner.read(cx, id)).await
+    }
+
+    async fn enforced(&self, cx: &Cx, id: &CardholderId) -> Result<Option<Enforcement>, Fault> {
+        self.reading(cx, "ask the controllers", || self.inner.enforced(cx, id)).await
     }
 }
 

@@ -29,7 +29,7 @@ async fn holds_exactly(rig: &dyn DirectoryRig, nth: usize, people: &[usize]) -> 
     let expected = people.iter().map(|n| person(rig, *n)).collect::<Result<BTreeSet<PersonId>, _>>()?;
     match members(rig, &[nth]).await?.remove(&nth) {
         Some(Membership::Members(found)) => {
-            let seen: BTreeSet<PersonId> = found.people().iter().cloned().collect();
+            let seen: BTreeSet<PersonId> = found.people().cloned().collect();
             hold(seen == expected, || format!("group {nth} holds {expected:?}, and reads as {seen:?}"))?;
             hold(found.gaps() == 0, || format!("group {nth} reads with {} gaps, and has none", found.gaps()))
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lockstep_contract::{
     AccessLevel, AccessLevelId, Action, ActionId, ApplyFault, Cardholder, CardholderId, CorrelationKey,
-    CorrelationKeys, Cx, Expectation, FaultKind, FieldName, KeyKind, Opening, Profile, Reason, Reduction, RunId,
-    Secret, SecretError, SecretRef, Secrets, Situation, Status, Step, Steps, Subject, Target as _, TargetId,
+    CorrelationKeys, Cx, Enforcement, Expectation, FaultKind, FieldName, KeyKind, Opening, Profile, Reason, Reduction,
+    RunId, Secret, SecretError, SecretRef, Secrets, Situation, Status, Step, Steps, Subject, Target as _, TargetId,
     TargetReader as _, Validity, field,
 };
 use lockstep_sim::{Config, Mishap, Operation, Sim, World, open};
@@ -31,6 +31,8 @@ fn opened(folder: &Path) -> Result<Sim, lockstep_contract::Fault> {
         page_size: 2.try_into().expect("not zero"),
         create: true,
         in_flight_max: 4.try_into().expect("not zero"),
+        answer_ms: 0,
+        controllers_lag_ms: None,
     };
     open(target_id(), config, &Opening { base: folder, secrets: &NoSecrets })
 }
@@ -144,6 +146,8 @@ fn a_broken_or_missing_file_is_a_fault_and_is_left_alone() {
         page_size: 2.try_into().expect("not zero"),
         create: false,
         in_flight_max: 4.try_into().expect("not zero"),
+        answer_ms: 0,
+        controllers_lag_ms: None,
     };
     let opening = Opening { base: folder.path(), secrets: &NoSecrets };
     let fault = open(target_id(), missing, &opening).expect_err("no such file");
@@ -235,4 +239,19 @@ fn the_file_of_a_pacs_reads_back_as_it_was_written() {
     assert_eq!(after, before);
     let twice = text.replace("\"h2\"", "\"h1\"");
     assert!(serde_json::from_str::<World>(&twice).is_err(), "one id for two records");
+}
+
+/// Controllers have nothing new to get until something is written, and have it only after their time.
+#[tokio::test(start_paused = true)]
+async fn controllers_have_a_write_only_after_their_lag_and_cannot_be_asked_without_one() {
+    let plain = Sim::in_memory(target_id(), world());
+    let lagging = plain.clone().with_controllers_lag(Duration::from_secs(15));
+    let id = CardholderId::new("h1").expect("id");
+    assert_eq!(plain.enforced(&cx(), &id).await, Ok(None));
+    assert_eq!(lagging.enforced(&cx(), &id).await, Ok(Some(Enforcement::Controllers)));
+    let off = action(Subject::Existing(id.clone()), vec![Step::Reduce(Reduction::Suspend)]);
+    lagging.apply(&cx(), &off).await.expect("accepted");
+    assert_eq!(lagging.enforced(&cx(), &id).await, Ok(Some(Enforcement::Database)));
+    tokio::time::advance(Duration::from_secs(15)).await;
+    assert_eq!(lagging.enforced(&cx(), &id).await, Ok(Some(Enforcement::Controllers)));
 }
