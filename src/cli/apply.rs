@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use lockstep_contract::{Target, TargetId};
-use lockstep_core::{ApprovedPlan, LeftBecause, PlanDocument};
+use lockstep_core::{ApprovedPlan, LeftBecause, Lift, PlanDocument};
 use lockstep_engine::{ApplyReport, Store};
+use lockstep_view::escape;
 use serde::Serialize;
 
 use crate::cli::context::{Context, block_on};
@@ -15,7 +16,7 @@ use crate::cli::outcome::{Numbers, Outcome};
 use crate::cli::plan_dir::PlanDir;
 use crate::cli::progress::{Bars, stop_on_signal};
 use crate::cli::runs::{self, Systems, ToApply};
-use crate::cli::{Global, hints, housekeeping};
+use crate::cli::{Global, alerts, export, hints, housekeeping};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -24,6 +25,9 @@ use crate::terminal::Terminal;
 pub(crate) struct Apply {
     /// The plan: its folder, its plan.jsonl, or the id of its run
     plan: PathBuf,
+    /// Do not write the manual fallback
+    #[arg(long)]
+    no_export: bool,
 }
 
 /// The document of `apply --json`.
@@ -45,6 +49,9 @@ pub(crate) struct Applied<'a> {
     /// What did not run, and why.
     #[schemars(with = "Vec<serde_json::Value>")]
     pub left: &'a [lockstep_core::Left],
+    /// The holds that were lifted, and who said so.
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub lifted: Option<&'a Lift>,
     /// Where the worklist for human hands is, when there is one.
     pub worklist: Option<String>,
 }
@@ -61,13 +68,18 @@ impl Apply {
             let store = context.store()?;
             let targets = runs::open_targets(&context, &document)?;
             housekeeping::absorb_spool(&context, &*store).await?;
+            let settled = housekeeping::settle_spool(&context, &*store).await?;
             let approved = runs::approve(&context, &targets, &*store, &document, &approvals, &dir).await?;
             refuse_nothing(&context, &document, &approved, &dir)?;
             let report = carry_out(&context, targets, &*store, &document, &approved).await?;
             housekeeping::after_run(&context, &*store).await;
             let outcome = Outcome { document: &document, report: &report, left: approved.left() };
             let worklist = outcome.write_worklist(&dir)?;
-            show(&context, &outcome, &dir, worklist)?;
+            show(&context, &outcome, &approved, &dir, worklist)?;
+            if !self.no_export {
+                export::after_run(&context).await;
+            }
+            alerts::after_run(&context, &*store, &settled).await;
             Ok(outcome.exit())
         })
     }
@@ -108,6 +120,12 @@ fn refuse_nothing(
     approved: &ApprovedPlan,
     dir: &PlanDir,
 ) -> Result<(), Failure> {
+    if document.header.reinstate.is_some() && approved.lift().is_none() {
+        let next = hints::next(document, dir, &context.again);
+        return Err(Failure::new(Exit::Held, "nobody but who asked for it has approved this reinstatement as a whole")
+            .not_done("the hold stays, and nothing was written to any PACS")
+            .next(next.join("\n        ")));
+    }
     let waits = |left: &lockstep_core::Left| matches!(left.because, LeftBecause::NotApproved | LeftBecause::Held);
     let waiting = approved.left().iter().filter(|left| waits(left)).count();
     if !approved.is_empty() || waiting == 0 {
@@ -119,7 +137,13 @@ fn refuse_nothing(
         .next(next.join("\n        ")))
 }
 
-fn show(context: &Context, outcome: &Outcome<'_>, dir: &PlanDir, worklist: Option<PathBuf>) -> Result<(), Failure> {
+fn show(
+    context: &Context,
+    outcome: &Outcome<'_>,
+    approved: &ApprovedPlan,
+    dir: &PlanDir,
+    worklist: Option<PathBuf>,
+) -> Result<(), Failure> {
     let worklist = worklist.map(|path| path.display().to_string());
     let applied = Applied {
         schema: "lockstep/apply/1",
@@ -129,9 +153,15 @@ fn show(context: &Context, outcome: &Outcome<'_>, dir: &PlanDir, worklist: Optio
         numbers: outcome.numbers(),
         report: outcome.report,
         left: outcome.left,
+        lifted: approved.lift(),
         worklist: worklist.clone(),
     };
-    context.terminal.show(&applied, || outcome.text())?;
+    let lifted = approved.lift().map(|lift| {
+        let who = escape::terminal(&lift.what.who);
+        let by: Vec<_> = lift.approved_by.iter().map(|name| escape::terminal(name)).collect();
+        format!("The hold on {who} is lifted, approved by {}.\n", by.join(", "))
+    });
+    context.terminal.show(&applied, || format!("{}{}", lifted.unwrap_or_default(), outcome.text()))?;
     if let Some(path) = worklist {
         context.terminal.say(&format!("What is open, for human hands: {path}"));
         context.terminal.say("Next: lockstep status; then lockstep plan, which plans again what is still to do");

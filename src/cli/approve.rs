@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use lockstep_contract::ActionId;
-use lockstep_core::{Approval, Entry, Overrule, PlanDocument};
+use lockstep_core::{Approval, Barred, Entry, Overrule, PlanDocument, barred, is_own};
 use lockstep_view::escape;
 use serde::Serialize;
 
@@ -71,9 +71,15 @@ impl Approve {
         let dir = PlanDir::find(&self.plan, &Places::guess(global).plans)?;
         let document = dir.document()?;
         let approval = self.decision(&document)?;
+        refuse_barred(&document, &approval)?;
         let numbers = numbers(&document, &approval);
         self.refuse_nonsense(&document, &approval, numbers)?;
         terminal.say(&question(&document, &approval, numbers));
+        let own = document.entries.iter().filter(|entry| is_own(entry, &approval.by)).count();
+        if own > 0 {
+            let by = escape::terminal(&approval.by);
+            terminal.say(&format!("! {own} of the actions are about {by}; somebody else must approve those"));
+        }
         self.confirm()?;
         for decision in decisions(&document, &approval) {
             dir.add_approval(&decision)?;
@@ -147,6 +153,20 @@ impl Approve {
     }
 }
 
+/// Nobody lets through what they asked for themselves, nor their own return (T04).
+fn refuse_barred(document: &PlanDocument, approval: &Approval) -> Result<(), Failure> {
+    let refuse = |what: String| Err(Failure::new(Exit::Refused, what).not_done("no decision was recorded"));
+    let by = escape::terminal(&approval.by);
+    match barred(document, &approval.by) {
+        Some(Barred::Planner) => refuse(format!("{by} asked for this plan; somebody else must approve it")),
+        Some(Barred::Subject) => refuse(format!("this plan is about {by}; somebody else must approve it")),
+        None if document.header.reinstate.is_some() && approval.only.is_some() => {
+            refuse("a reinstatement is approved as a whole, since it lifts the hold; --reject leaves parts out".into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// What is recorded. A guard gives way only to a decision that names the actions; for guards that leave it to one
 /// person, `--overrule` alone names them. Those that want two persons want each of them to name whom.
 fn decisions(document: &PlanDocument, approval: &Approval) -> Vec<Approval> {
@@ -181,11 +201,14 @@ fn numbers(document: &PlanDocument, approval: &Approval) -> Numbers {
 fn question(document: &PlanDocument, approval: &Approval, numbers: Numbers) -> String {
     let tally = document.tally();
     let targets: Vec<String> = document.targets.iter().map(|section| section.target.to_string()).collect();
+    let targets = if targets.is_empty() { "no PACS".to_owned() } else { targets.join(", ") };
+    let lifts = lockstep_view::reinstatement_lines(document).into_iter().map(|line| format!("  {line}\n"));
     format!(
-        "Plan {}\n  for {}, made {}, expires {}\n  {} to provision, {} to change, {} to disable, {} held, {} undecided\n\
+        "Plan {}\n{}  for {}, made {}, expires {}\n  {} to provision, {} to change, {} to disable, {} held, {} undecided\n\
          {} approves {} actions ({} of them against a guard), rejects {}",
         document.digest,
-        targets.join(", "),
+        escape::terminal(&lifts.collect::<String>()),
+        targets,
         document.header.created,
         document.header.expires,
         tally.provision,

@@ -10,7 +10,7 @@ use lockstep_contract::{
     Person, PersonId, Presence, Target, field,
 };
 use lockstep_core::{
-    DirectoryBuilder, DirectorySnapshot, Explanation, Holds, Inputs, Links, TargetBuilder, TargetSnapshot,
+    DirectoryBuilder, DirectorySnapshot, Explanation, Holds, Inputs, Lift, Links, TargetBuilder, TargetSnapshot,
 };
 use lockstep_offboard::Who;
 use serde::Serialize;
@@ -42,6 +42,9 @@ pub(crate) struct Explained {
     /// Each target.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub targets: BTreeMap<String, Explanation>,
+    /// Holds that were on this person and were lifted by name, oldest first.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub lifts: Vec<Lift>,
     /// The shortest chain from each group that the person is in down to the one that names them.
     #[schemars(with = "BTreeMap<String, Vec<String>>")]
     pub paths: BTreeMap<GroupId, GroupPath>,
@@ -92,7 +95,8 @@ async fn explain(context: &Context, who: &Who) -> Result<Explained, Failure> {
         Ok(paths) => (paths, None),
         Err(fault) => (BTreeMap::new(), Some(fault.to_string())),
     };
-    Ok(Explained { schema: "lockstep/explain/1", name: name(&person), person, targets, paths, paths_fault })
+    let lifts = memory.lifts(&person);
+    Ok(Explained { schema: "lockstep/explain/1", name: name(&person), person, targets, lifts, paths, paths_fault })
 }
 
 fn unread(system: impl ToString, fault: &Fault) -> Failure {
@@ -101,26 +105,40 @@ fn unread(system: impl ToString, fault: &Fault) -> Failure {
 }
 
 /// What is remembered about each target.
-struct Memory(BTreeMap<String, (Links, Holds)>, (Links, Holds));
+struct Memory {
+    targets: BTreeMap<String, (Links, Holds)>,
+    lifts: Vec<Lift>,
+    nothing: (Links, Holds),
+}
 
 impl Memory {
     async fn read(context: &Context) -> Result<Self, Failure> {
         let mut all = BTreeMap::new();
+        let mut lifts = Vec::new();
         if context.database().is_file() {
             let remembered = |error| failures::store(error, Wrote::Nothing);
             let store = context.store()?;
+            lifts = store.lifts().await.map_err(remembered)?;
             for target in context.targets() {
                 let links = store.links(&target.id).await.map_err(remembered)?;
                 let holds = store.holds(&target.id).await.map_err(remembered)?;
                 all.insert(target.id.to_string(), (links, holds));
             }
         }
-        Ok(Self(all, Default::default()))
+        Ok(Self { targets: all, lifts, nothing: Default::default() })
     }
 
     fn of(&self, target: &str) -> (&Links, &Holds) {
-        let (links, holds) = self.0.get(target).unwrap_or(&self.1);
+        let (links, holds) = self.targets.get(target).unwrap_or(&self.nothing);
         (links, holds)
+    }
+
+    /// What was lifted of this person.
+    fn lifts(&self, person: &Person) -> Vec<Lift> {
+        let theirs = |lift: &&Lift| {
+            lift.what.people.contains(&person.id) || person.keys.iter().any(|key| lift.what.keys.contains(key))
+        };
+        self.lifts.iter().filter(theirs).cloned().collect()
     }
 
     fn person_of(&self, target: &str, cardholder: &CardholderId) -> Option<PersonId> {

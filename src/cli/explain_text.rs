@@ -1,7 +1,7 @@
 //! `explain` for people: one block for each target, one line for each level, one for each path through the groups.
 
 use lockstep_contract::{Entitled, GroupId, Standing};
-use lockstep_core::{Explanation, LevelVerdict};
+use lockstep_core::{Explanation, LevelVerdict, Lift};
 use lockstep_view::{escape, situation_label};
 
 use crate::cli::explain::Explained;
@@ -11,6 +11,7 @@ pub(crate) fn text(explained: &Explained) -> String {
     let keys: Vec<String> = explained.person.keys.iter().map(ToString::to_string).collect();
     let mut lines =
         vec![format!("{} ({}), {}", explained.name, keys.join(", "), standing(Some(explained.person.standing)))];
+    lines.extend(explained.lifts.iter().flat_map(lift_lines));
     for (target, explanation) in &explained.targets {
         block(&mut lines, target, explanation, explained);
     }
@@ -18,6 +19,21 @@ pub(crate) fn text(explained: &Explained) -> String {
         lines.push(format!("! the paths through nested groups could not be read: {fault}"));
     }
     lines.iter().map(|line| escape::terminal(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// What was, and who put an end to it.
+fn lift_lines(lift: &Lift) -> Vec<String> {
+    let held = lift
+        .what
+        .holds
+        .iter()
+        .map(|held| format!("  was held out since {} by {}: {}", held.since, held.by, held.reason));
+    let approved: Vec<&str> = lift.approved_by.iter().map(String::as_str).collect();
+    let asked = lift.by.as_deref().unwrap_or("nobody in particular");
+    let (at, run, reason) = (lift.at, lift.run, &lift.what.reason);
+    let end =
+        format!("  let back in {at} by run {run}, asked for by {asked}, approved by {}: {reason}", approved.join(", "));
+    held.chain([end]).collect()
 }
 
 fn standing(standing: Option<Standing>) -> String {

@@ -13,7 +13,7 @@ use lockstep_core::{Guarded, Header, PLAN_FORMAT, PlanDocument, RunState, Settle
 use lockstep_engine::{RunKind, RunRecord, Store, StoreError};
 use lockstep_view::{plan_json, plan_text};
 
-use crate::cli::context::{Context, block_on};
+use crate::cli::context::{self, Context, block_on};
 use crate::cli::failures::{self, Wrote};
 use crate::cli::progress::until_stopped;
 use crate::cli::{Global, housekeeping, plan, runs};
@@ -29,6 +29,9 @@ pub(crate) struct Rollback {
     /// The run, as lockstep status lists it
     #[arg(value_name = "RUN")]
     run: String,
+    /// Who asks for it, and so may not approve it [default: the log-in name]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
     /// Write the plan to this new folder [default: a folder named after the new run, in the configured folder of plans]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -44,8 +47,9 @@ impl Rollback {
                 .not_done("nothing was planned")
                 .next("lockstep status lists the last runs")
         })?;
+        let by = self.by.clone().or_else(context::operator).unwrap_or_else(|| "unknown".into());
         let context = Context::load(global, terminal)?;
-        let document = block_on(until_stopped(undo(&context, old)))?;
+        let document = block_on(until_stopped(undo(&context, old, &by)))?;
         let dir = plan::write(&context, &document, self.out)?;
         let json = plan_json(&document, "lockstep/rollback/1", Some(dir.path().display().to_string()));
         terminal.show(&json, || plan_text(&document, terminal.paint(), self.rows))?;
@@ -54,13 +58,19 @@ impl Rollback {
     }
 }
 
-async fn undo(context: &Context, old: RunId) -> Result<PlanDocument, Failure> {
+async fn undo(context: &Context, old: RunId, by: &str) -> Result<PlanDocument, Failure> {
     let remembered = |error| failures::store(error, Wrote::Nothing);
     let store = context.store()?;
     housekeeping::absorb_spool(context, &*store).await?;
     let mut done: BTreeMap<TargetId, Vec<Settled>> = BTreeMap::new();
     for settled in store.settled(old).await.map_err(remembered)? {
         done.entry(settled.action.target.clone()).or_default().push(settled);
+    }
+    let kind = store.run(old).await.map_err(remembered)?.map(|record| record.kind);
+    if kind == Some(RunKind::Offboard) {
+        return Err(Failure::new(Exit::Usage, format!("run {old} put somebody out by name; no rollback undoes that"))
+            .not_done("nothing was planned")
+            .next("lockstep reinstate WHO --reason TEXT"));
     }
     if done.is_empty() {
         return Err(Failure::new(Exit::Usage, format!("run {old} has nothing that was done and read back"))
@@ -85,7 +95,7 @@ async fn undo(context: &Context, old: RunId) -> Result<PlanDocument, Failure> {
             .terminal
             .say(&format!("! nothing is planned for {target}: it is not configured, or left out by --target"));
     }
-    let document = PlanDocument::build(header(context, run), judged);
+    let document = PlanDocument::build(header(context, run, by), judged);
     register(context, &*store, &document, old).await.map_err(remembered)?;
     Ok(document)
 }
@@ -150,7 +160,7 @@ async fn records(
     Ok(now)
 }
 
-fn header(context: &Context, run: RunId) -> Header {
+fn header(context: &Context, run: RunId, by: &str) -> Header {
     let created = context.now();
     let hours = context.targets().map(|target| target.limits.plan_age_hours).min().unwrap_or(24);
     Header {
@@ -161,5 +171,7 @@ fn header(context: &Context, run: RunId) -> Header {
         version: env!("CARGO_PKG_VERSION").into(),
         directory: None,
         config_digest: context.config.digest.clone(),
+        by: Some(by.trim().to_owned()),
+        reinstate: None,
     }
 }

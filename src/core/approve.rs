@@ -12,10 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 use lockstep_contract::{Action, ActionId, Reduction, RunId, Steps, Subject, TargetId};
 use serde::{Deserialize, Serialize};
 
+pub use self::decide::{Barred, barred, is_own};
 use self::decide::{Decisions, Fate};
 use crate::guard::Trust;
 use crate::{
-    Approval, History, Lane, LaneKind, Limits, LinkProposal, PlanDocument, Policy, Revoke, Stage, TargetSection,
+    Approval, History, Lane, LaneKind, Lift, Limits, LinkProposal, PlanDocument, Policy, Revoke, Stage, TargetSection,
 };
 
 /// What must still hold for a plan to be applied.
@@ -28,6 +29,8 @@ pub struct Conditions<'a> {
     /// The actions of this plan that are in the journal already. None of them runs a second time, and a plan of which
     /// nothing else is left is refused as used.
     pub journaled: &'a BTreeSet<ActionId>,
+    /// The holds that this plan lifts were lifted by it: it was applied before, in part at least.
+    pub lifted: bool,
     /// Each configured target.
     pub targets: BTreeMap<TargetId, TargetConditions<'a>>,
 }
@@ -73,6 +76,7 @@ pub struct ApprovedPlan {
     pub(crate) stage: Vec<Approved<Stage>>,
     pub(crate) links: BTreeMap<TargetId, Vec<LinkProposal>>,
     pub(crate) policies: BTreeMap<TargetId, String>,
+    pub(crate) lift: Option<Lift>,
     pub(crate) left: Vec<Left>,
 }
 
@@ -107,6 +111,11 @@ impl ApprovedPlan {
         &self.policies
     }
 
+    /// The holds to lift before anything else, and who said so.
+    pub const fn lift(&self) -> Option<&Lift> {
+        self.lift.as_ref()
+    }
+
     /// What does not run, and why.
     pub fn left(&self) -> &[Left] {
         &self.left
@@ -118,7 +127,7 @@ impl ApprovedPlan {
             + self.stage.iter().map(|lane| lane.actions.len()).sum::<usize>()
     }
 
-    /// True when nothing may run.
+    /// True when nothing may run. Holds may still be lifted.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -209,13 +218,43 @@ pub fn approve(
             return Err(Refusal::OtherPlan { by: approval.by.clone() });
         }
     }
-    if !document.entries.is_empty() && document.entries.iter().all(|e| conditions.journaled.contains(&e.action.id)) {
+    let all_journaled = document.entries.iter().all(|e| conditions.journaled.contains(&e.action.id));
+    let begun = if document.header.reinstate.is_some() { conditions.lifted } else { !document.entries.is_empty() };
+    if all_journaled && begun {
         return Err(Refusal::Used);
     }
-    let decisions = Decisions::new(approvals);
+    let decisions = Decisions::new(document, approvals);
+    let lift = lift(document, approvals, &decisions, conditions);
     let mut fates = decide::fates(document, &decisions, conditions);
+    if document.header.reinstate.is_some() && lift.is_none() {
+        // While the hold is in force, everything that rests on its end waits with it.
+        for fate in fates.iter_mut().filter(|fate| matches!(fate, Fate::Runs { .. })) {
+            *fate = Fate::Left(LeftBecause::NotApproved);
+        }
+    }
     recheck::hold_beyond_limits(document, &mut fates, conditions);
-    assemble(document, &decisions, &fates, conditions)
+    Ok(ApprovedPlan { lift, ..assemble(document, &decisions, &fates, conditions)? })
+}
+
+/// The holds that a plan lifts: when a named person said yes to the whole of it, whatever of its actions they rejected.
+fn lift(
+    document: &PlanDocument,
+    approvals: &[Approval],
+    decisions: &Decisions<'_>,
+    conditions: &Conditions<'_>,
+) -> Option<Lift> {
+    let what = document.header.reinstate.clone()?;
+    // A hold is on every target, so the strictest mapping says how much a name is worth.
+    let names_suffice = conditions.targets.values().all(decide::names_suffice);
+    if !decisions.whole() || !names_suffice {
+        return None;
+    }
+    let said_yes = |approval: &&Approval| {
+        let by = approval.by.trim();
+        approval.only.is_none() && !by.is_empty() && decide::barred(document, by).is_none()
+    };
+    let approved_by = approvals.iter().filter(said_yes).map(|approval| approval.by.trim().to_owned()).collect();
+    Some(Lift { run: document.header.run, at: conditions.now, by: document.header.by.clone(), approved_by, what })
 }
 
 /// Age, configuration, systems, mappings.
@@ -267,6 +306,7 @@ fn assemble(
         stage: Vec::new(),
         links: BTreeMap::new(),
         policies: BTreeMap::new(),
+        lift: None,
         left: Vec::new(),
     };
     for (entry, fate) in document.entries.iter().zip(fates) {
@@ -283,7 +323,8 @@ fn assemble(
     for section in &document.targets {
         let target = conditions.targets.get(&section.target);
         let routine = target.is_some_and(|t| Trust::of(t.policy, t.history, document.is_undo()) == Trust::Routine);
-        if routine || decide::agreed(document, section, decisions, fates) {
+        // What undoes a run was not made by the mapping, so nobody saw there what the mapping does.
+        if routine || (!document.is_undo() && decide::agreed(document, section, decisions, fates)) {
             plan.links.insert(section.target.clone(), undisputed(document, section, fates));
             plan.policies.insert(section.target.clone(), section.facts.policy_digest.clone());
         }

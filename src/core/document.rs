@@ -8,7 +8,7 @@ use lockstep_contract::{Action, ActionId, DirectoryId, RunId, Subject, TargetId,
 use serde::{Deserialize, Serialize};
 
 use crate::guard::Guarded;
-use crate::{Facts, Finding, LaneKind, Limits, LinkProposal, Tally, Trip, Who};
+use crate::{Facts, Finding, LaneKind, Limits, LinkProposal, Reinstatement, Tally, Trip, Who};
 
 /// The format name in the header. A reader refuses any other.
 pub const PLAN_FORMAT: &str = "lockstep/plan/1";
@@ -40,10 +40,16 @@ pub struct Header {
     pub expires: Timestamp,
     /// The version of the program.
     pub version: String,
-    /// The directory that was read; `None` for a rollback, which reads none.
+    /// The directory that was read; `None` for a rollback or a reinstatement, which read none.
     pub directory: Option<DirectoryId>,
     /// SHA-256 of the configuration file.
     pub config_digest: String,
+    /// Who asked for it, where that is one person, who may not approve it then (T04).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Whom it lets back in, after an offboarding by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reinstate: Option<Reinstatement>,
 }
 
 /// What a plan says about one target as a whole.
@@ -134,7 +140,7 @@ impl PlanDocument {
         self.entries.iter().filter(move |entry| state(&entry.state))
     }
 
-    /// True for a rollback: it was made from before-images, and no directory was read.
+    /// True for a rollback or a reinstatement: it was made from before-images, and no directory was read.
     pub const fn is_undo(&self) -> bool {
         self.header.directory.is_none()
     }

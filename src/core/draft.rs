@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep_contract::{AccessLevelId, Action, ActionId, GroupId, SiteId, TargetId};
+use lockstep_contract::{AccessLevelId, Action, ActionId, Cardholder, GroupId, SiteId, TargetId, field};
 use serde::{Deserialize, Serialize};
 
 use crate::{Finding, Lane, LinkProposal, Revoke, Stage};
@@ -96,6 +96,24 @@ pub struct Who {
     /// Manager, as the directory names that person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
+}
+
+impl From<&Cardholder> for Who {
+    fn from(record: &Cardholder) -> Self {
+        let get = |name: &str| record.profile.get(name).filter(|value| !value.is_empty()).map(ToOwned::to_owned);
+        let name = match (get(field::DISPLAY_NAME), get(field::GIVEN_NAME), get(field::FAMILY_NAME)) {
+            (Some(name), _, _) | (None, Some(name), None) | (None, None, Some(name)) => name,
+            (None, Some(given), Some(family)) => format!("{given} {family}"),
+            (None, None, None) => record.id.to_string(),
+        };
+        Self {
+            name,
+            employee_number: get(field::EMPLOYEE_NUMBER),
+            department: get(field::DEPARTMENT),
+            title: get(field::TITLE),
+            manager: get(field::MANAGER),
+        }
+    }
 }
 
 /// The numbers of the summary line. Each person and each cardholder without a person counts once.

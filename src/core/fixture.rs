@@ -346,6 +346,8 @@ pub(crate) fn header() -> Header {
         version: "0.1.0".into(),
         directory: Some(lockstep_contract::DirectoryId::new("corp").expect("id")),
         config_digest: "config-1".into(),
+        by: None,
+        reinstate: None,
     }
 }
 

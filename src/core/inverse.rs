@@ -3,6 +3,7 @@
 //! It must never bring back somebody who is held out, and never touch a cardholder that changed since.
 
 mod expect;
+mod restore;
 mod touched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use lockstep_contract::{
     Action, ActionId, Cardholder, CardholderId, Reason, Reduction, RunId, Status, Step, Steps, Subject, TargetInfo,
-    Why, canonical_json, field, sha256_hex,
+    Why, canonical_json, sha256_hex,
 };
 
 use self::expect::expectation;
+pub use self::restore::{RestoreInputs, Taken, restore};
 use self::touched::{Touched, touched};
 use crate::{Code, Draft, Facts, Finding, Holds, Plan, Tally, Who};
 
@@ -49,12 +51,12 @@ pub struct UndoInputs<'a> {
 ///
 /// Only what the run changed is put back, each part to what it was before the run first touched it.
 pub fn inverse(inputs: UndoInputs<'_>) -> Draft {
-    let mut draft = empty_draft(&inputs);
-    for touched in touched(inputs.done) {
+    let mut draft = empty(inputs.target, inputs.now_on_pacs);
+    for touched in touched(inputs.target, inputs.done) {
         match undo_one(&inputs, &touched, &mut draft.findings) {
             Outcome::Action(action) => {
                 count(&action, &mut draft.tally);
-                draft.who.insert(action.id.clone(), who(&touched.last.after));
+                draft.who.insert(action.id.clone(), Who::from(&touched.last.after));
                 draft.stage.actions.push(*action);
             }
             Outcome::Left => draft.tally.undecided += 1,
@@ -74,10 +76,10 @@ enum Outcome {
     AsBefore,
 }
 
-fn empty_draft(inputs: &UndoInputs<'_>) -> Draft {
+fn empty(target: &TargetInfo, now_on_pacs: &BTreeMap<CardholderId, Cardholder>) -> Draft {
     let active = |record: &&Cardholder| record.status == Status::Active;
     Draft {
-        target: inputs.target.id.clone(),
+        target: target.id.clone(),
         revoke: Plan { actions: Vec::new() },
         stage: Plan { actions: Vec::new() },
         findings: Vec::new(),
@@ -85,9 +87,9 @@ fn empty_draft(inputs: &UndoInputs<'_>) -> Draft {
         who: BTreeMap::new(),
         tally: Tally::default(),
         facts: Facts {
-            cardholders: inputs.now_on_pacs.len() as u64,
-            managed: inputs.now_on_pacs.values().filter(active).count() as u64,
-            target_digest: sha256_hex(&canonical_json(inputs.now_on_pacs)),
+            cardholders: now_on_pacs.len() as u64,
+            managed: now_on_pacs.values().filter(active).count() as u64,
+            target_digest: sha256_hex(&canonical_json(now_on_pacs)),
             ..Facts::default()
         },
         protected: BTreeSet::new(),
@@ -125,7 +127,7 @@ fn undo_one(inputs: &UndoInputs<'_>, touched: &Touched<'_>, findings: &mut Vec<F
             Code::OnHold,
             name,
             message,
-            "only an explicit reinstatement by name lifts a hold; this version has none yet",
+            "Only a reinstatement by name lifts a hold: lockstep reinstate WHO --reason TEXT",
         ));
         if steps.is_empty() {
             return Outcome::Left;
@@ -167,28 +169,8 @@ fn count(action: &Action, tally: &mut Tally) {
     if off { tally.disable += 1 } else { tally.change += 1 }
 }
 
-fn who(record: &Cardholder) -> Who {
-    let get = |name: &str| record.profile.get(name).filter(|value| !value.is_empty()).map(ToOwned::to_owned);
-    Who {
-        name: display_name(record),
-        employee_number: get(field::EMPLOYEE_NUMBER),
-        department: get(field::DEPARTMENT),
-        title: get(field::TITLE),
-        manager: get(field::MANAGER),
-    }
-}
-
-fn display_name(record: &Cardholder) -> String {
-    let get = |name: &str| record.profile.get(name).filter(|value| !value.is_empty());
-    match (get(field::DISPLAY_NAME), get(field::GIVEN_NAME), get(field::FAMILY_NAME)) {
-        (Some(name), _, _) | (None, Some(name), None) | (None, None, Some(name)) => name.to_owned(),
-        (None, Some(given), Some(family)) => format!("{given} {family}"),
-        (None, None, None) => record.id.to_string(),
-    }
-}
-
 fn subject_words(record: &Cardholder) -> String {
-    format!("{} (cardholder {})", display_name(record), record.id)
+    format!("{} (cardholder {})", Who::from(record).name, record.id)
 }
 
 fn finding(code: Code, subject: String, message: &str, help: &str) -> Finding {

@@ -21,6 +21,7 @@ mod finding;
 mod fixture;
 mod guard;
 mod history;
+mod holds;
 mod inverse;
 mod jsonl;
 mod lane;
@@ -33,19 +34,22 @@ mod snapshot;
 mod trip;
 mod verify;
 
-pub use approve::{Approved, ApprovedPlan, Conditions, Left, LeftBecause, Refusal, TargetConditions, approve};
+pub use approve::{
+    Approved, ApprovedPlan, Barred, Conditions, Left, LeftBecause, Refusal, TargetConditions, approve, barred, is_own,
+};
 pub use document::{Entry, EntryState, Header, PLAN_FORMAT, PlanDocument, TargetSection};
 pub use draft::{Draft, Facts, LevelFacts, Plan, Tally, Who};
 pub use explain::{Explanation, LevelVerdict, explain};
 pub use finding::{Code, Finding, Severity};
 pub use guard::{Guarded, guard};
 pub use history::{History, LevelCounts};
-pub use inverse::{Settled, UndoInputs, inverse};
+pub use holds::{HeldBy, Hold, HoldId, Holds, Lift, Reinstatement};
+pub use inverse::{RestoreInputs, Settled, Taken, UndoInputs, inverse, restore};
 pub use jsonl::{PlanError, PlanProblem};
 pub use lane::{Lane, LaneKind, Revoke, Stage};
 pub use lifecycle::{ActionEvent, ActionState, Illegal, RunEvent, RunState, next_action, next_run};
 pub use limits::{Ceiling, LimitError, Limits};
-pub use links::{Hold, Holds, Link, LinkOrigin, LinkProposal, Links, Looked};
+pub use links::{Link, LinkOrigin, LinkProposal, Links, Looked};
 pub use plan::{Inputs, absentees, plan};
 pub use policy::{
     Approval, ApprovalPolicy, Mover, OutOfScope, Ownership, Policy, Rule, RuleSource, ScopeRule, Template,

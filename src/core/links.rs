@@ -1,4 +1,4 @@
-//! What is remembered about people from run to run: who was matched to whom, and who is held out.
+//! What is remembered about people from run to run: who was matched to whom.
 
 use jiff::Timestamp;
 use lockstep_contract::{
@@ -120,47 +120,6 @@ pub struct LinkProposal {
     pub key: CorrelationKey,
     /// The person's keys now.
     pub keys: CorrelationKeys,
-}
-
-/// A person who must stay out until reinstated by name (S8).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    /// The person, where known.
-    pub person: Option<PersonId>,
-    /// The cardholders, on this target.
-    pub cardholders: Vec<CardholderId>,
-    /// The keys named when the hold was set.
-    pub keys: CorrelationKeys,
-    /// Who set it.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// All holds in force. They always win.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Holds(pub Vec<Hold>);
-
-impl Holds {
-    /// The hold on this human, if there is one, by any of the ways to know them.
-    pub fn on<'k>(
-        &self,
-        person: Option<&PersonId>,
-        cardholder: Option<&CardholderId>,
-        keys: impl IntoIterator<Item = &'k CorrelationKey>,
-    ) -> Option<&Hold> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let keys: Vec<_> = keys.into_iter().collect();
-        self.0.iter().find(|hold| {
-            (person.is_some() && hold.person.as_ref() == person)
-                || cardholder.is_some_and(|c| hold.cardholders.contains(c))
-                || keys.iter().any(|key| hold.keys.contains(key))
-        })
-    }
 }
 
 /// What a direct look-up said about a linked person who was not in the census.

@@ -14,9 +14,10 @@ use crate::fuse::{Breaker, fuse_ceiling};
 use crate::judging::{Drift, drift, subject_text};
 use crate::layers::Layered;
 use crate::lease::leased;
+use crate::lifting;
 use crate::sending::{Site, action_report};
 use crate::{
-    ActionReport, ApplyOrder, ApplyReport, Beside, Epoch, Intent, JournalEntry, LinkChange, NotOurs, Progress,
+    ActionReport, ApplyOrder, ApplyReport, Beside, Desk, Epoch, Intent, JournalEntry, LinkChange, NotOurs, Progress,
     RunError, StoreError, TargetReport,
 };
 
@@ -72,13 +73,15 @@ async fn made_here(order: &ApplyOrder<'_>, plan: &ApprovedPlan) -> Result<(), Ru
 }
 
 /// Settles every action that is open, whatever run it is from: reads it back, and sends it again where that is right.
+/// What gives anything is sent again only of a return by name, and never to somebody whom the desk has put out since.
 ///
 /// # Errors
 /// When the lease is held by somebody else, or the memory fails.
-pub async fn settle(order: &ApplyOrder<'_>) -> Result<ApplyReport, RunError> {
+pub async fn settle(order: &ApplyOrder<'_>, desk: &dyn Desk) -> Result<ApplyReport, RunError> {
     leased(order.store, &order.node, &order.clock, |epoch| async move {
         let open = order.store.unsettled().await?;
-        let sites = sites((order, Beside::default()), epoch, &BTreeMap::new(), &BTreeMap::new(), &open).await?;
+        let beside = Beside { desk, document: None };
+        let sites = sites((order, beside), epoch, &BTreeMap::new(), &BTreeMap::new(), &open).await?;
         let run = open.last().map_or_else(|| RunId::new(uuid::Uuid::nil()), |entry| entry.intent.run);
         let mut targets = BTreeMap::new();
         for (target, reports) in settle_all(&sites, &open).await? {
@@ -106,9 +109,16 @@ async fn apply_leased(
     let links = fresh.map_or_else(|| plan.links().clone(), |fresh| fresh.links(plan.links()));
     let mut sites = sites((order, beside), epoch, &work, &links, &open).await?;
     let settled = settle_all(&sites, &open).await?;
-    let begins = !plan.is_empty() || links.values().any(|links| !links.is_empty());
+    let begins = !plan.is_empty() || plan.lift().is_some() || links.values().any(|links| !links.is_empty());
+    lifting::refuse_stale((order, beside), plan).await?;
     if begins {
         begin(order, plan, epoch).await?;
+    }
+    if plan.lift().is_some() {
+        lifting::lift(order, plan, epoch).await?;
+        for site in sites.values_mut() {
+            site.look_at_holds().await?;
+        }
     }
     record_links(order, &links, epoch).await?;
     for (target, _) in links.iter().filter(|(_, links)| !links.is_empty()) {
@@ -184,12 +194,12 @@ async fn sites<'a>(
     let mut sites = BTreeMap::new();
     for (id, target) in order.targets.iter().filter(|(id, _)| concerned(id)) {
         let links = order.store.links(id).await?;
-        let holds = order.store.holds(id).await?;
         let fuse = order.store.fuse(id, (order.clock)()).await?;
         let managed = links.len() + proposed.get(id).map_or(0, Vec::len);
         let limits = order.limits.get(id).cloned().unwrap_or_default();
         let breaker = Breaker::new(fuse, fuse_ceiling(&limits, managed as u64));
-        let mut site = Site::new((order, beside.desk), epoch, Layered::new(target.clone()), breaker, links, holds);
+        let mut site = Site::new((order, beside.desk), epoch, Layered::new(target.clone()), breaker, links);
+        site.look_at_holds().await?;
         let left_open = open.iter().filter(|entry| entry.intent.action.target == *id).count();
         site.total = work.get(id).map_or(0, Work::len) + left_open as u64;
         sites.insert(id.clone(), site);

@@ -10,23 +10,28 @@ mod applying;
 mod closing;
 mod fresh;
 mod fuse;
+mod held;
 mod judging;
 pub mod layers;
 mod lease;
+mod lifting;
 mod order;
 mod planning;
 mod reading;
+mod returning;
 mod sending;
 mod settling;
 mod store;
 
 pub use applying::{apply, apply_beside, settle};
 pub use fuse::fuse_ceiling;
+pub use held::{HeldOut, Memory, held_out};
 pub use order::{
-    ActionReport, ApplyOrder, ApplyReport, Beside, Clock, Desk, Nobody, NotOurs, Observer, PlanOrder, Progress,
-    RunError, TargetOrder, TargetReport,
+    ActionReport, ApplyOrder, ApplyReport, Beside, Clock, Desk, Nobody, NotLifted, NotOurs, Observer, PlanOrder,
+    Progress, RunError, TargetOrder, TargetReport,
 };
 pub use planning::{Planned, plan};
+pub use returning::{ReturnError, ReturnOrder, plan_return};
 pub use store::{
     Epoch, Fuse, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunKind, RunRecord, SpoolEntry, Store,
     StoreError,

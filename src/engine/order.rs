@@ -217,6 +217,37 @@ pub enum NotOurs {
     Altered(RunId),
 }
 
+/// Why a plan that lifts a hold does not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotLifted {
+    /// Somebody put the same person out again: the newer word wins.
+    #[error("{who} was put out again by {by} at {since}, after this plan was made")]
+    PutOutAgain {
+        /// Whom the plan is about.
+        who: String,
+        /// Who put them out.
+        by: String,
+        /// When.
+        since: Timestamp,
+    },
+    /// It cannot be told whether somebody did.
+    #[error("it cannot be told whether {who} was put out again: {why}")]
+    Unknown {
+        /// Whom the plan is about.
+        who: String,
+        /// What is in the way.
+        why: String,
+    },
+    /// Another plan lifted it before.
+    #[error("the hold on {who} was lifted before, by run {run}")]
+    Before {
+        /// Whom the plan is about.
+        who: String,
+        /// Which.
+        run: RunId,
+    },
+}
+
 /// A run ended without its result.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -242,6 +273,9 @@ pub enum RunError {
     /// The plan is not the one that was made here (exit code 6). Nothing of it was sent.
     #[error("{0}")]
     NotOurs(NotOurs),
+    /// The plan lifts a hold, and may not any more (exit code 6). Nothing of it was done.
+    #[error("{0}")]
+    NotLifted(NotLifted),
     /// The memory failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -11,7 +11,7 @@ use lockstep_contract::{
     Action, ApplyFault, Cardholder, CardholderId, Cx, Enforcement, Fault, FaultKind, ImageDigest, Receipt, RunId,
     Subject, Target, TargetId, TargetReader,
 };
-use lockstep_core::{ActionEvent, ActionState, Hold, Holds, Links, Verdict, verify};
+use lockstep_core::{ActionEvent, ActionState, Hold, Holds, Lift, Links, Verdict, verify};
 
 use crate::fuse::{Admission, Breaker};
 use crate::judging::{held, link_changes, only_reduces, reduces, subject_text, untouched_by_others};
@@ -45,6 +45,8 @@ pub(crate) struct Site<'a> {
     pub(crate) breaker: Breaker,
     pub(crate) links: Links,
     pub(crate) holds: Holds,
+    /// What was ever lifted by name.
+    pub(crate) lifts: Vec<Lift>,
     /// How many actions there are to do here, for the error budget.
     pub(crate) total: u64,
     health: Mutex<Health>,
@@ -90,7 +92,6 @@ impl<'a> Site<'a> {
         target: Layered<Arc<dyn Target>>,
         breaker: Breaker,
         links: Links,
-        holds: Holds,
     ) -> Self {
         let id = target.info().id.clone();
         Self {
@@ -101,12 +102,20 @@ impl<'a> Site<'a> {
             epoch,
             breaker,
             links,
-            holds,
+            holds: Holds::default(),
+            lifts: Vec::new(),
             total: 0,
             health: Mutex::default(),
             ours: Mutex::default(),
             open: Mutex::default(),
         }
+    }
+
+    /// Reads again who is held out, and who is not any more.
+    pub(crate) async fn look_at_holds(&mut self) -> Result<(), StoreError> {
+        self.holds = self.order.store.holds(&self.id).await?;
+        self.lifts = self.order.store.lifts().await?;
+        Ok(())
     }
 
     /// The context of one call. It is not cancelled with the run: an action that began is brought to its end, read-back
@@ -362,7 +371,12 @@ impl<'a> Site<'a> {
             return Some(since(hold));
         }
         match self.desk.holds(&self.id).await {
-            Ok(holds) => held(&holds, &self.links, action, before).map(since),
+            Ok(holds) => {
+                // The record of an offboarding that was lifted since may lie about again.
+                let in_force = |hold: &&Hold| !self.lifts.iter().any(|lift| lift.lifted(&hold.id));
+                let holds = Holds(holds.0.iter().filter(in_force).cloned().collect());
+                held(&holds, &self.links, action, before).map(since)
+            }
             Err(why) => Some(format!("it cannot be told who is held out by name by now: {why}")),
         }
     }

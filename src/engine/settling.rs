@@ -1,7 +1,8 @@
 //! Settling one action that a crash, or a system that was away, left open: read it back first, and send it again only
-//! when nothing happened, it only takes access away, and sending it is still right. Nothing here reads the directory,
-//! so what gives access waits for the next plan.
+//! when nothing happened and sending it is still right. Nothing here reads the directory, so what gives access waits for
+//! the next plan, unless a return by name was interrupted.
 
+use lockstep_contract::Subject;
 use lockstep_core::{ActionEvent, ActionState};
 
 use crate::judging::{held, only_reduces};
@@ -50,8 +51,15 @@ impl Site<'_> {
     /// Why an interrupted action that had no effect is not sent again.
     fn why_not_again(&self, entry: &JournalEntry) -> Option<String> {
         let (intent, action) = (&entry.intent, &entry.intent.action);
-        if !only_reduces(action) {
+        // A return by name was approved by name, and rests on no reading of the directory.
+        let returns = self.lifts.iter().any(|lift| lift.run == intent.run);
+        if !only_reduces(action) && !returns {
             return Some("the directory was not read since; the next plan decides".to_owned());
+        }
+        if let Subject::Existing(record) = &action.subject
+            && self.lifts.iter().any(|lift| lift.ended(intent.run, &self.id, record))
+        {
+            return Some("the offboarding that it is of was lifted by name".to_owned());
         }
         if held(&self.holds, &self.links, action, intent.before.as_ref()).is_some() {
             // An offboarding goes on until it is done.

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_contract::{Action, ActionId, Cardholder, CardholderId, RunId, ServerMark, TargetId};
 use lockstep_core::{
-    ActionEvent, ActionState, History, Hold, Holds, LaneKind, LevelCounts, Link, Links, RunEvent, RunState, Settled,
+    ActionEvent, ActionState, History, Hold, Holds, LaneKind, LevelCounts, Lift, Link, Links, RunEvent, RunState,
+    Settled,
 };
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,10 @@ pub enum RunKind {
     Offboard,
     /// The inverse of another run.
     Rollback,
+    /// Somebody who was offboarded by name may come back.
+    Reinstate,
+    /// What people did with their hands, read back.
+    ByHand,
 }
 
 /// A run as it is remembered.
@@ -230,8 +235,10 @@ pub trait Store: Send + Sync {
 
     /// All links of a target.
     async fn links(&self, target: &TargetId) -> Result<Links, StoreError>;
-    /// The holds in force on a target.
+    /// The holds in force on a target: those that were set and not lifted.
     async fn holds(&self, target: &TargetId) -> Result<Holds, StoreError>;
+    /// Everything that was ever lifted, oldest first.
+    async fn lifts(&self) -> Result<Vec<Lift>, StoreError>;
     /// What guards compare with. Rolling counts end at `now`.
     async fn history(&self, target: &TargetId, now: Timestamp) -> Result<History, StoreError>;
     /// Which server answered last time for this system.
@@ -246,6 +253,8 @@ pub trait Store: Send + Sync {
     async fn unsettled(&self) -> Result<Vec<JournalEntry>, StoreError>;
     /// The whole journal of one run, in the order of intent.
     async fn journal(&self, run: RunId) -> Result<Vec<JournalEntry>, StoreError>;
+    /// The journal of one record over all runs since it is there, in the order of intent.
+    async fn journal_of(&self, target: &TargetId, cardholder: &CardholderId) -> Result<Vec<JournalEntry>, StoreError>;
     /// Which of these actions are in the journal.
     async fn journaled(&self, actions: &[ActionId]) -> Result<BTreeSet<ActionId>, StoreError>;
     /// What a run did and read back, for its inverse.
@@ -301,6 +310,10 @@ pub trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Takes over what an offboarding wrote to its spool. Doing so twice is once.
     async fn absorb(&self, epoch: Epoch, spool: &[SpoolEntry]) -> Result<(), StoreError>;
+    /// Lifts holds by name, for good. They are not forgotten, and absorbing their spool again does not bring them back.
+    /// Doing so twice in one run is once; [`StoreError::Illegal`] for a hold that is not known, or that another run
+    /// lifted.
+    async fn lift(&self, epoch: Epoch, lift: &Lift) -> Result<(), StoreError>;
     /// Checks that everything stored is whole.
     async fn verify(&self) -> Result<(), StoreError>;
 }

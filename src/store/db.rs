@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use lockstep_contract::{ActionId, CardholderId, PersonId, RunId, ServerMark, TargetId, canonical_json, sha256_hex};
-use lockstep_core::{Hold, Link, Links};
+use lockstep_core::{Hold, HoldId, Lift, Link, Links};
 use lockstep_engine::{JournalEntry, Observation, RunRecord, StoreError};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use serde::Serialize;
@@ -144,7 +144,17 @@ impl Db {
 
     pub(crate) fn holds(&self, target: &TargetId) -> Result<Vec<Hold>> {
         let sql = "SELECT body FROM hold WHERE target IN ('', ?1) ORDER BY seq";
-        self.bodies("hold", sql, [target.as_str()])
+        let holds: Vec<Hold> = self.bodies("hold", sql, [target.as_str()])?;
+        let lifts = self.lifts()?;
+        let in_force = |hold: &Hold| !lifts.iter().any(|lift| lift.lifted(&hold.id));
+        Ok(holds.into_iter().map(Hold::identified).filter(in_force).collect())
+    }
+
+    /// Everything that was lifted. One lift of several holds is one.
+    pub(crate) fn lifts(&self) -> Result<Vec<Lift>> {
+        let mut lifts: Vec<Lift> = self.bodies("lift", "SELECT body FROM lift ORDER BY seq", [])?;
+        lifts.dedup();
+        Ok(lifts)
     }
 
     /// How many records of a target were reduced after an instant.
@@ -273,6 +283,21 @@ impl Tables for Db {
         let sum = checksum("hold", &[target], &body);
         self.execute("INSERT OR IGNORE INTO hold (target, body, sum) VALUES (?1, ?2, ?3)", params![target, body, sum])
             .map(drop)
+    }
+
+    fn knows_hold(&self, hold: &HoldId) -> Result<bool> {
+        let holds: Vec<Hold> = self.bodies("hold", "SELECT body FROM hold", [])?;
+        Ok(holds.into_iter().any(|known| known.identified().id == *hold))
+    }
+
+    fn lift_of(&self, hold: &HoldId) -> Result<Option<Lift>> {
+        self.body("lift", "SELECT body FROM lift WHERE hold = ?1", [hold.to_string()])
+    }
+
+    fn put_lift(&mut self, hold: &HoldId, lift: &Lift) -> Result<()> {
+        let (hold, body) = (hold.to_string(), to_json(lift)?);
+        let sum = checksum("lift", &[&hold], &body);
+        self.execute("INSERT INTO lift (hold, body, sum) VALUES (?1, ?2, ?3)", params![hold, body, sum]).map(drop)
     }
 
     fn put_observation(&mut self, target: &TargetId, observation: &Observation, _: Timestamp) -> Result<()> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use lockstep_contract::{ActionId, RunId, ServerMark, TargetId};
-use lockstep_core::{Hold, RunEvent};
+use lockstep_core::{Hold, Lift, RunEvent};
 use lockstep_engine::{Epoch, Intent, LinkChange, NodeId, Observation, Outcome, RunRecord};
 use serde::Serialize;
 
@@ -26,5 +26,6 @@ pub(crate) enum Event<'a> {
     Policy { target: &'a TargetId, digest: &'a str, at: Timestamp },
     Fuse { target: &'a TargetId, open: Option<&'a str>, at: Timestamp },
     Hold { targets: &'a BTreeSet<TargetId>, hold: &'a Hold },
+    Lift { lift: &'a Lift },
     Absorb { intent: &'a Intent, outcome: Option<&'a Outcome> },
 }

@@ -20,5 +20,7 @@ mod writer;
 
 pub use memory::MemoryStore;
 pub use roster::{Roster, RosterEntry, RosterError};
-pub use spool::{Spool, SpoolError, SpoolFile, read_all, set_aside, set_aside_broken};
+pub use spool::{
+    Spool, SpoolError, SpoolFile, is_being_written, read_all, read_open, set_aside, set_aside_broken, set_aside_open,
+};
 pub use sqlite::SqliteStore;

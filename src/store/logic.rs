@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{ActionId, RunId, ServerMark, TargetId};
-use lockstep_core::{ActionEvent, ActionState, History, RunEvent, RunState, Settled, next_action, next_run};
+use lockstep_contract::{ActionId, CardholderId, RunId, ServerMark, TargetId};
+use lockstep_core::{
+    ActionEvent, ActionState, History, Hold, Lift, RunEvent, RunState, Settled, next_action, next_run,
+};
 use lockstep_engine::{
     Epoch, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunRecord, SpoolEntry, StoreError,
 };
@@ -180,12 +182,7 @@ fn change_link(tables: &mut impl Tables, target: &TargetId, change: &LinkChange)
     }
 }
 
-fn suspend(
-    tables: &mut impl Tables,
-    target: &TargetId,
-    cardholder: &lockstep_contract::CardholderId,
-    by: Option<RunId>,
-) -> Result<()> {
+fn suspend(tables: &mut impl Tables, target: &TargetId, cardholder: &CardholderId, by: Option<RunId>) -> Result<()> {
     match tables.link_of_cardholder(target, cardholder)? {
         Some(mut link) => {
             link.suspended_by = by;
@@ -274,12 +271,34 @@ pub(crate) fn absorb(tables: &mut impl Tables, epoch: Epoch, spool: &[SpoolEntry
     Ok(())
 }
 
-fn absorb_hold(tables: &mut impl Tables, targets: &BTreeSet<TargetId>, hold: &lockstep_core::Hold) -> Result<()> {
+fn absorb_hold(tables: &mut impl Tables, targets: &BTreeSet<TargetId>, hold: &Hold) -> Result<()> {
     tables.append(&Event::Hold { targets, hold })?;
+    let hold = &hold.clone().identified();
     if targets.is_empty() {
         return tables.put_hold(None, hold);
     }
     targets.iter().try_for_each(|target| tables.put_hold(Some(target), hold))
+}
+
+/// A lift is kept beside the hold, by the id of the offboarding: the hold may be written again, and stays lifted.
+pub(crate) fn lift(tables: &mut impl Tables, epoch: Epoch, lift: &Lift) -> Result<()> {
+    fence(tables, epoch)?;
+    let mut new = Vec::new();
+    for held in &lift.what.holds {
+        match tables.lift_of(&held.hold)? {
+            Some(before) if before.run == lift.run => {}
+            Some(before) => {
+                return Err(StoreError::Illegal(format!("hold {} was lifted by run {}", held.hold, before.run)));
+            }
+            None if tables.knows_hold(&held.hold)? => new.push(&held.hold),
+            None => return Err(StoreError::Illegal(format!("hold {} is not known", held.hold))),
+        }
+    }
+    if new.is_empty() {
+        return Ok(());
+    }
+    tables.append(&Event::Lift { lift })?;
+    new.into_iter().try_for_each(|hold| tables.put_lift(hold, lift))
 }
 
 fn absorb_action(tables: &mut impl Tables, intent: &Intent, outcome: Option<&Outcome>) -> Result<()> {

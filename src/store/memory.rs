@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{ActionId, CardholderId, PersonId, RunId, ServerMark, TargetId};
-use lockstep_core::{ActionState, History, Hold, Holds, Link, Links, RunEvent, RunState, Settled};
+use lockstep_contract::{ActionId, CardholderId, PersonId, RunId, ServerMark, Subject, TargetId};
+use lockstep_core::{ActionState, History, Hold, HoldId, Holds, Lift, Link, Links, RunEvent, RunState, Settled};
 use lockstep_engine::{
     Epoch, Fuse, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunRecord, SpoolEntry, Store,
     StoreError,
@@ -25,6 +25,7 @@ struct State {
     actions: Vec<JournalEntry>,
     links: BTreeMap<(TargetId, PersonId), Link>,
     holds: Vec<(Option<TargetId>, Hold)>,
+    lifts: Vec<(HoldId, Lift)>,
     observations: BTreeMap<TargetId, Vec<Observation>>,
     servers: BTreeMap<String, ServerMark>,
     applied: BTreeMap<TargetId, AppliedRow>,
@@ -190,6 +191,19 @@ impl Tables for State {
         Ok(())
     }
 
+    fn knows_hold(&self, hold: &HoldId) -> Result<bool> {
+        Ok(self.holds.iter().any(|(_, known)| known.id == *hold))
+    }
+
+    fn lift_of(&self, hold: &HoldId) -> Result<Option<Lift>> {
+        Ok(self.lifts.iter().find(|(lifted, _)| lifted == hold).map(|(_, lift)| lift.clone()))
+    }
+
+    fn put_lift(&mut self, hold: &HoldId, lift: &Lift) -> Result<()> {
+        self.lifts.push((hold.clone(), lift.clone()));
+        Ok(())
+    }
+
     fn put_observation(&mut self, target: &TargetId, observation: &Observation, _: Timestamp) -> Result<()> {
         self.observations.entry(target.clone()).or_default().push(observation.clone());
         Ok(())
@@ -254,12 +268,18 @@ impl Store for MemoryStore {
     }
 
     async fn holds(&self, target: &TargetId) -> Result<Holds> {
-        let in_force = |on: &Option<TargetId>| on.as_ref().is_none_or(|on| on == target);
-        Ok(Holds(
-            self.read(|state| {
-                state.holds.iter().filter(|(on, _)| in_force(on)).map(|(_, hold)| hold.clone()).collect()
-            }),
-        ))
+        Ok(Holds(self.read(|state| {
+            let lifted = |hold: &Hold| state.lifts.iter().any(|(lifted, _)| *lifted == hold.id);
+            let in_force =
+                |(on, hold): &&(Option<TargetId>, Hold)| on.as_ref().is_none_or(|on| on == target) && !lifted(hold);
+            state.holds.iter().filter(in_force).map(|(_, hold)| hold.clone()).collect()
+        })))
+    }
+
+    async fn lifts(&self) -> Result<Vec<Lift>> {
+        let mut lifts: Vec<Lift> = self.read(|state| state.lifts.iter().map(|(_, lift)| lift.clone()).collect());
+        lifts.dedup();
+        Ok(lifts)
     }
 
     async fn history(&self, target: &TargetId, now: Timestamp) -> Result<History> {
@@ -297,6 +317,13 @@ impl Store for MemoryStore {
 
     async fn journal(&self, run: RunId) -> Result<Vec<JournalEntry>> {
         Ok(self.read(|state| state.actions.iter().filter(|entry| entry.intent.run == run).cloned().collect()))
+    }
+
+    async fn journal_of(&self, target: &TargetId, cardholder: &CardholderId) -> Result<Vec<JournalEntry>> {
+        let subject = Subject::Existing(cardholder.clone());
+        let of =
+            |entry: &&JournalEntry| entry.intent.action.target == *target && entry.intent.action.subject == subject;
+        Ok(self.read(|state| state.actions.iter().filter(of).cloned().collect()))
     }
 
     async fn journaled(&self, actions: &[ActionId]) -> Result<BTreeSet<ActionId>> {
@@ -366,6 +393,10 @@ impl Store for MemoryStore {
 
     async fn absorb(&self, epoch: Epoch, spool: &[SpoolEntry]) -> Result<()> {
         self.write(|state| logic::absorb(state, epoch, spool)).await
+    }
+
+    async fn lift(&self, epoch: Epoch, lift: &Lift) -> Result<()> {
+        self.write(|state| logic::lift(state, epoch, lift)).await
     }
 
     async fn verify(&self) -> Result<()> {

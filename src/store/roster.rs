@@ -99,6 +99,16 @@ impl Roster {
         Ok(found)
     }
 
+    /// Whether this record is somebody's that is kept in step.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has_record(&self, target: &TargetId, cardholder: &CardholderId) -> Result<bool, RosterError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM entry WHERE target = ?1 AND cardholder = ?2)";
+        let found = self.conn.query_row(sql, [target.as_str(), cardholder.as_str()], |row| row.get(0));
+        found.map_err(|error| RosterError { path: self.path.clone(), detail: error.to_string() })
+    }
+
     /// Writes a new roster beside the old one, and puts it in its place as a whole.
     ///
     /// # Errors

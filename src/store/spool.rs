@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use crate::files;
 
-const OPEN: &str = "spool";
+const WAITING: &str = "spool";
+const OPEN: &str = "open";
 const ABSORBED: &str = "absorbed";
 const BROKEN: &str = "broken";
 /// How every line begins: after a write that broke off, a whole line may stand behind the remains of another.
@@ -100,9 +101,10 @@ impl Spool {
         let plain: String =
             name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(64).collect();
         for number in 0..1_000_u32 {
-            let path = folder.join(format!("{plain}-{number:03}.{OPEN}"));
+            let path = folder.join(format!("{plain}-{number:03}.{WAITING}"));
             match files::new_private(&path) {
                 Ok(file) => {
+                    claim_for_writing(&file);
                     files::sync_folder(&path).map_err(failed)?;
                     return Ok(Self::on(Box::new(file), path));
                 }
@@ -133,20 +135,30 @@ impl Spool {
     /// # Errors
     /// When it cannot be written.
     pub fn append<E: Serialize>(&mut self, event: &E) -> Result<(), SpoolError> {
+        self.append_all(std::slice::from_ref(event))
+    }
+
+    /// Adds lines, all of them or none, with one wait for the disk.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn append_all<E: Serialize>(&mut self, events: &[E]) -> Result<(), SpoolError> {
         let failed = |detail: String| SpoolError { path: self.path.clone(), detail };
-        let event = serde_json::to_value(event).map_err(|error| failed(error.to_string()))?;
-        let seq = self.lines + 1;
-        let hash = chained(&self.last, seq, &event);
-        let line = Line { seq, event, hash: hash.clone() };
-        let mut text = serde_json::to_vec(&line).map_err(|error| failed(error.to_string()))?;
-        text.push(b'\n');
+        let (mut seq, mut last, mut text) = (self.lines, self.last.clone(), Vec::new());
+        for event in events {
+            let event = serde_json::to_value(event).map_err(|error| failed(error.to_string()))?;
+            seq += 1;
+            last = chained(&last, seq, &event);
+            let line = Line { seq, event, hash: last.clone() };
+            serde_json::to_writer(&mut text, &line).map_err(|error| failed(error.to_string()))?;
+            text.push(b'\n');
+        }
         if let Err(error) = self.put(&text) {
             let detail = error.to_string();
             self.soiled = self.file.cut(self.good).is_err();
             return Err(SpoolError { path: self.path.clone(), detail });
         }
-        self.lines = seq;
-        self.last = hash;
+        (self.lines, self.last) = (seq, last);
         self.good += text.len() as u64;
         Ok(())
     }
@@ -161,6 +173,29 @@ impl Spool {
     }
 }
 
+/// Whoever writes a file holds it, and the system lets go when the process ends, however it ends. A file system that
+/// knows no locks loses nothing but this knowledge.
+fn claim_for_writing(file: &File) {
+    #[cfg(unix)]
+    let _ = file.try_lock();
+    #[cfg(not(unix))]
+    let _ = file;
+}
+
+/// True while a process still writes this file.
+pub fn is_being_written(path: impl AsRef<Path>) -> bool {
+    #[cfg(unix)]
+    {
+        let held = |file: File| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock));
+        File::open(path).is_ok_and(held)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// Every file of a spool that was not absorbed yet, in the order of their names. A folder that is not there has none.
 ///
 /// A file that says something else than was written to it is given with what of it is whole, and says so itself.
@@ -168,7 +203,18 @@ impl Spool {
 /// # Errors
 /// When a file cannot be read at all.
 pub fn read_all<E: DeserializeOwned>(folder: impl AsRef<Path>) -> Result<Vec<SpoolFile<E>>, SpoolError> {
-    let folder = folder.as_ref();
+    read_each(folder.as_ref(), WAITING)
+}
+
+/// Every file that was absorbed and says something that is not done yet, in the order of their names.
+///
+/// # Errors
+/// When a file cannot be read at all.
+pub fn read_open<E: DeserializeOwned>(folder: impl AsRef<Path>) -> Result<Vec<SpoolFile<E>>, SpoolError> {
+    read_each(folder.as_ref(), OPEN)
+}
+
+fn read_each<E: DeserializeOwned>(folder: &Path, kind: &str) -> Result<Vec<SpoolFile<E>>, SpoolError> {
     let failed = |error: io::Error| SpoolError { path: folder.to_owned(), detail: error.to_string() };
     let listing = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -177,7 +223,7 @@ pub fn read_all<E: DeserializeOwned>(folder: impl AsRef<Path>) -> Result<Vec<Spo
     let mut paths = Vec::new();
     for entry in listing {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == OPEN) {
+        if path.extension().is_some_and(|extension| extension == kind) {
             paths.push(path);
         }
     }
@@ -191,6 +237,15 @@ pub fn read_all<E: DeserializeOwned>(folder: impl AsRef<Path>) -> Result<Vec<Spo
 /// When it cannot be renamed.
 pub fn set_aside(path: impl AsRef<Path>) -> Result<(), SpoolError> {
     rename(path.as_ref(), ABSORBED)
+}
+
+/// What a file says was taken over, and not all of it is done: it is kept, under another name, and read by
+/// [`read_open`].
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn set_aside_open(path: impl AsRef<Path>) -> Result<(), SpoolError> {
+    rename(path.as_ref(), OPEN)
 }
 
 /// What is whole in a damaged file was taken over: it is kept for people to look at, and not read again.
@@ -362,6 +417,41 @@ mod tests {
             assert_eq!(file.events, ["held", "done"], "{trouble:?}");
             assert_eq!((file.torn, file.broken), (false, None), "{trouble:?}");
         }
+    }
+
+    #[test]
+    fn lines_added_together_are_all_there_or_none() {
+        let disk = Flaky::default();
+        let (bytes, switch) = (disk.bytes.clone(), disk.trouble.clone());
+        let mut spool = Spool::on(Box::new(disk), "x".into());
+        spool.append_all(&["held", "sent"]).expect("on the disk");
+        *switch.lock().expect("whole") = Some(Trouble::Partly(150));
+        spool.append_all(&["lost", "lost"]).expect_err("no disk");
+        *switch.lock().expect("whole") = None;
+        spool.append_all(&["seen", "done"]).expect("on the disk");
+        let file = readable(&bytes.lock().expect("whole"));
+        assert_eq!(
+            (file.events, file.torn, file.broken),
+            (["held", "sent", "seen", "done"].map(String::from).to_vec(), false, None)
+        );
+    }
+
+    #[test]
+    fn a_file_is_known_to_be_written_until_its_writer_lets_go_and_has_one_name_at_a_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut spool = Spool::create(folder.path(), "x").expect("made");
+        spool.append_all(&["held", "sent"]).expect("on the disk");
+        let path = spool.path().to_owned();
+        assert_eq!(is_being_written(&path), cfg!(unix));
+        drop(spool);
+        assert!(!is_being_written(&path));
+        set_aside_open(&path).expect("renamed");
+        let files = |read: fn(&Path) -> Result<Vec<SpoolFile<String>>, SpoolError>| read(folder.path()).expect("read");
+        assert_eq!(files(|folder| read_all(folder)), []);
+        let open = files(|folder| read_open(folder));
+        assert_eq!(open[0].events, ["held", "sent"]);
+        set_aside(&open[0].path).expect("renamed");
+        assert_eq!(files(|folder| read_open(folder)), []);
     }
 
     #[test]

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{ActionId, RunId, ServerMark, TargetId};
-use lockstep_core::{ActionState, History, Holds, Links, RunEvent, RunState, Settled};
+use lockstep_contract::{ActionId, CardholderId, RunId, ServerMark, Subject, TargetId};
+use lockstep_core::{ActionState, History, Holds, Lift, Links, RunEvent, RunState, Settled};
 use lockstep_engine::{
     Epoch, Fuse, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunRecord, SpoolEntry, Store,
     StoreError,
 };
 use rusqlite::Connection;
 
-use crate::db::{Db, corrupt, failed};
+use crate::db::{Db, corrupt, failed, to_json};
 use crate::logic::{self, DAY, PEOPLE_REMEMBERED, WEEK};
 use crate::schema::{APPLICATION_ID, NEWEST, migrations};
 use crate::tables::Tables;
@@ -184,6 +184,10 @@ impl Store for SqliteStore {
         self.read(move |db| db.holds(&target).map(Holds)).await
     }
 
+    async fn lifts(&self) -> Result<Vec<Lift>, StoreError> {
+        self.read(|db| db.lifts()).await
+    }
+
     async fn history(&self, target: &TargetId, now: Timestamp) -> Result<History, StoreError> {
         let target = target.clone();
         self.read(move |db| {
@@ -224,6 +228,12 @@ impl Store for SqliteStore {
     async fn journal(&self, run: RunId) -> Result<Vec<JournalEntry>, StoreError> {
         let sql = "SELECT body FROM action WHERE run = ?1 ORDER BY seq";
         self.read(move |db| db.bodies("action", sql, [run.to_string()])).await
+    }
+
+    async fn journal_of(&self, target: &TargetId, cardholder: &CardholderId) -> Result<Vec<JournalEntry>, StoreError> {
+        let (target, subject) = (target.clone(), to_json(&Subject::Existing(cardholder.clone()))?);
+        let sql = "SELECT body FROM action WHERE target = ?1 AND subject = ?2 ORDER BY seq";
+        self.read(move |db| db.bodies("action", sql, [target.as_str(), &subject])).await
     }
 
     async fn journaled(&self, actions: &[ActionId]) -> Result<BTreeSet<ActionId>, StoreError> {
@@ -328,6 +338,11 @@ impl Store for SqliteStore {
     async fn absorb(&self, epoch: Epoch, spool: &[SpoolEntry]) -> Result<(), StoreError> {
         let spool = spool.to_vec();
         self.write(move |db| logic::absorb(db, epoch, &spool)).await
+    }
+
+    async fn lift(&self, epoch: Epoch, lift: &Lift) -> Result<(), StoreError> {
+        let lift = lift.clone();
+        self.write(move |db| logic::lift(db, epoch, &lift)).await
     }
 
     async fn verify(&self) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lockstep_contract::{ActionId, CardholderId, PersonId, RunId, ServerMark, TargetId};
-use lockstep_core::{Hold, Link};
+use lockstep_core::{Hold, HoldId, Lift, Link};
 use lockstep_engine::{Epoch, JournalEntry, NodeId, Observation, RunRecord, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,10 @@ pub(crate) trait Tables {
     fn put_link(&mut self, target: &TargetId, link: &Link) -> Result<()>;
 
     fn put_hold(&mut self, target: Option<&TargetId>, hold: &Hold) -> Result<()>;
+    /// True when somebody was ever held out by this.
+    fn knows_hold(&self, hold: &HoldId) -> Result<bool>;
+    fn lift_of(&self, hold: &HoldId) -> Result<Option<Lift>>;
+    fn put_lift(&mut self, hold: &HoldId, lift: &Lift) -> Result<()>;
 
     fn put_observation(&mut self, target: &TargetId, observation: &Observation, at: Timestamp) -> Result<()>;
     /// The disputed counts of one run.

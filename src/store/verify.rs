@@ -37,6 +37,7 @@ pub(crate) fn everything(db: &Db) -> Result<()> {
     rows(db, "action", "SELECT action, '', '', body, sum FROM action", 1)?;
     rows(db, "link", "SELECT target, person, cardholder, body, sum FROM link", 3)?;
     rows(db, "hold", "SELECT target, '', '', body, sum FROM hold", 1)?;
+    rows(db, "lift", "SELECT hold, '', '', body, sum FROM lift", 1)?;
     rows(db, "observation", "SELECT target, '', '', body, sum FROM observation", 1)?;
     rows(db, "named", "SELECT kind, name, '', body, sum FROM named", 2)?;
     columns(db)

@@ -311,6 +311,8 @@ impl Bench {
         let ids: Vec<_> = document.entries.iter().map(|entry| entry.action.id.clone()).collect();
         let journaled = self.store.journaled(&ids).await.expect("the memory can be read");
         let history = self.store.history(&hq(), self.now()).await.expect("the memory can be read");
+        let lifts = self.store.lifts().await.expect("the memory can be read");
+        let lifted = lifts.iter().any(|lift| lift.run == document.header.run);
         let conditions = TargetConditions {
             fingerprint: &self.target.info().fingerprint,
             policy: &self.policy,
@@ -321,6 +323,7 @@ impl Bench {
             now: self.now(),
             config_digest: CONFIG,
             journaled: &journaled,
+            lifted,
             targets: BTreeMap::from([(hq(), conditions)]),
         };
         approve(document, approvals, &conditions)
@@ -362,7 +365,7 @@ impl Bench {
     /// # Errors
     /// As the engine says.
     pub async fn settle(&self) -> Result<ApplyReport, RunError> {
-        lockstep_engine::settle(&self.order()).await
+        lockstep_engine::settle(&self.order(), &Nobody).await
     }
 
     /// A person resets the fuse.

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod campus;
 pub mod crash;
 pub mod dice;
+pub mod exile;
 pub mod oracle;
 pub mod planted;
 pub mod swarm;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lockstep_contract::{CardholderId, RunId, Standing, Status};
-use lockstep_core::{Hold, Mover, PlanDocument};
+use lockstep_core::{Hold, HoldId, Mover, PlanDocument};
 use lockstep_engine::{NodeId, SpoolEntry, Store};
 use lockstep_sim::{GroupView, Operation};
 use lockstep_store::MemoryStore;
@@ -209,6 +209,7 @@ impl Swarm {
     async fn hold(&mut self, n: u64) {
         let id = person_id(n);
         let hold = Hold {
+            id: HoldId::default(),
             person: Some(id.clone()),
             cardholders: Vec::new(),
             keys: [key(n)].into_iter().collect(),

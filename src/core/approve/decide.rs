@@ -19,33 +19,40 @@ pub(super) enum Fate {
     Left(LeftBecause),
 }
 
-/// The decisions, in a form that can be asked quickly.
+/// The decisions, in a form that can be asked quickly. Names are normalised.
 pub(super) struct Decisions<'a> {
     rejected: BTreeSet<&'a ActionId>,
-    /// Somebody said yes to the whole plan.
-    whole: bool,
-    approved: BTreeSet<&'a ActionId>,
-    /// Who named a held action, by normalised names.
+    /// Who said yes to the whole plan.
+    whole: BTreeSet<String>,
+    approved: BTreeMap<&'a ActionId, BTreeSet<String>>,
+    /// Who named a held action.
     overruled: BTreeMap<&'a ActionId, BTreeSet<String>>,
 }
 
 impl<'a> Decisions<'a> {
-    /// A decision without a name is nobody's: its yes does not count, its no does.
-    pub(super) fn new(approvals: &'a [Approval]) -> Self {
-        let mut all =
-            Self { rejected: BTreeSet::new(), whole: false, approved: BTreeSet::new(), overruled: BTreeMap::new() };
+    /// A decision without a name, or by somebody who may not decide about this plan, is nobody's: its yes does not
+    /// count, its no does.
+    pub(super) fn new(document: &PlanDocument, approvals: &'a [Approval]) -> Self {
+        let mut all = Self {
+            rejected: BTreeSet::new(),
+            whole: BTreeSet::new(),
+            approved: BTreeMap::new(),
+            overruled: BTreeMap::new(),
+        };
         for approval in approvals {
             all.rejected.extend(&approval.reject);
             let name = same_human(&approval.by);
-            if name.is_empty() {
+            if name.is_empty() || barred(document, &approval.by).is_some() {
                 continue;
             }
             match &approval.only {
-                None => all.whole = true,
+                None => drop(all.whole.insert(name)),
                 Some(only) => {
-                    all.approved.extend(only);
-                    for id in only.iter().filter(|_| approval.overrule) {
-                        all.overruled.entry(id).or_default().insert(name.clone());
+                    for id in only {
+                        all.approved.entry(id).or_default().insert(name.clone());
+                        if approval.overrule {
+                            all.overruled.entry(id).or_default().insert(name.clone());
+                        }
                     }
                 }
             }
@@ -53,13 +60,45 @@ impl<'a> Decisions<'a> {
         all
     }
 
-    fn says_yes(&self, action: &ActionId) -> bool {
-        self.whole || self.approved.contains(action)
+    /// Somebody said yes to the plan as a whole.
+    pub(super) fn whole(&self) -> bool {
+        !self.whole.is_empty()
     }
 
-    fn overruling(&self, action: &ActionId) -> usize {
-        self.overruled.get(action).map_or(0, BTreeSet::len)
+    /// Somebody said yes to this, and not about their own record.
+    fn says_yes(&self, entry: &Entry) -> bool {
+        let own = same_human(&entry.who.name);
+        let named = self.approved.get(&entry.action.id).into_iter().flatten();
+        self.whole.iter().chain(named).any(|name| *name != own)
     }
+
+    fn overruling(&self, entry: &Entry) -> usize {
+        let own = same_human(&entry.who.name);
+        self.overruled.get(&entry.action.id).into_iter().flatten().filter(|name| **name != own).count()
+    }
+}
+
+/// Why somebody may not approve anything of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barred {
+    /// They asked for it.
+    Planner,
+    /// It is about them.
+    Subject,
+}
+
+/// Whether somebody of this name may approve a plan at all (T04). A plan that a schedule made has no planner.
+pub fn barred(document: &PlanDocument, name: &str) -> Option<Barred> {
+    let is = |other: &String| same_human(other) == same_human(name);
+    if document.header.by.as_ref().is_some_and(is) {
+        return Some(Barred::Planner);
+    }
+    document.header.reinstate.as_ref().is_some_and(|what| what.names.iter().any(is)).then_some(Barred::Subject)
+}
+
+/// Whether an entry is about somebody of this name, whose yes to it does not count then (T04).
+pub fn is_own(entry: &Entry, name: &str) -> bool {
+    !entry.who.name.is_empty() && same_human(&entry.who.name) == same_human(name)
 }
 
 /// A name as it is compared: composed, ASCII case ignored, blanks run together. Never locale-aware.
@@ -84,11 +123,11 @@ pub(super) fn fates(document: &PlanDocument, decisions: &Decisions<'_>, conditio
         if decisions.rejected.contains(id) {
             return Fate::Left(LeftBecause::Rejected);
         }
-        let excepted = names_suffice(target) && decisions.overruling(id) >= 2;
+        let excepted = names_suffice(target) && decisions.overruling(entry) >= 2;
         match &entry.state {
-            EntryState::Held { trips } => held(trips, section, decisions.overruling(id), target),
+            EntryState::Held { trips } => held(trips, section, decisions.overruling(entry), target),
             EntryState::Standing if unattended(entry, target, document.is_undo()) => Fate::Runs { excepted },
-            EntryState::Standing | EntryState::NeedsApproval if names_suffice(target) && decisions.says_yes(id) => {
+            EntryState::Standing | EntryState::NeedsApproval if names_suffice(target) && decisions.says_yes(entry) => {
                 Fate::Runs { excepted }
             }
             EntryState::Standing | EntryState::NeedsApproval => Fate::Left(LeftBecause::NotApproved),
@@ -105,7 +144,7 @@ fn unattended(entry: &Entry, target: &TargetConditions<'_>, undo: bool) -> bool 
 
 /// A recorded name is enough. Where the mapping asks for signatures, a name is not one; until signatures can be
 /// checked, nothing that needs them runs.
-fn names_suffice(target: &TargetConditions<'_>) -> bool {
+pub(super) fn names_suffice(target: &TargetConditions<'_>) -> bool {
     match target.policy.approval {
         ApprovalPolicy::Standing | ApprovalPolicy::Recorded => true,
         ApprovalPolicy::Signed | ApprovalPolicy::TwoSigned => false,
@@ -136,9 +175,15 @@ pub(super) fn agreed(
     decisions: &Decisions<'_>,
     fates: &[Fate],
 ) -> bool {
-    let mut of_target =
-        document.entries.iter().zip(fates).filter(|(e, _)| e.action.target == section.target).peekable();
-    if decisions.whole {
+    // Whoever goes out whatever the mapping says tells nothing about the mapping.
+    let by_itself = |entry: &Entry| entry.state == EntryState::Standing && !decisions.says_yes(entry);
+    let mut of_target = document
+        .entries
+        .iter()
+        .zip(fates)
+        .filter(|(entry, _)| entry.action.target == section.target && !by_itself(entry))
+        .peekable();
+    if decisions.whole() {
         return true;
     }
     of_target.peek().is_some()

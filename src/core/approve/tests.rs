@@ -15,6 +15,7 @@ struct Scene {
     fingerprint: String,
     config_digest: String,
     journaled: BTreeSet<ActionId>,
+    lifted: bool,
     now: Timestamp,
 }
 
@@ -33,6 +34,7 @@ impl Scene {
             fingerprint: info().fingerprint,
             config_digest: "config-1".into(),
             journaled: BTreeSet::new(),
+            lifted: false,
             now: at(600),
         }
     }
@@ -48,6 +50,7 @@ impl Scene {
             now: self.now,
             config_digest: &self.config_digest,
             journaled: &self.journaled,
+            lifted: self.lifted,
             targets: [(target(), target_now)].into(),
         };
         approve(&self.document, approvals, &conditions)
@@ -303,4 +306,75 @@ fn a_match_is_not_remembered_while_what_rests_on_it_is_not_agreed() {
     no.reject = scene.document.entries.iter().map(|entry| entry.action.id.clone()).collect();
     assert_eq!(remembered(&[no]), ["c000002"], "a named no leaves no link behind");
     assert_eq!(remembered(&[yes("Ada", &scene.document)]), ["c000001", "c000002"]);
+}
+
+fn reinstating(sketch: Sketch) -> Scene {
+    let mut scene = Scene::new(sketch);
+    let held =
+        crate::HeldBy { hold: crate::HoldId::of(run(), 0), since: at(1), by: "desk".into(), reason: "theft".into() };
+    scene.document.header.by = Some("Carol Shaw".into());
+    scene.document.header.directory = None;
+    scene.document.header.reinstate = Some(crate::Reinstatement {
+        who: "employee:1".into(),
+        reason: "cleared".into(),
+        holds: BTreeSet::from([held]),
+        names: BTreeSet::from(["Dora Lovelace".to_owned()]),
+        people: BTreeSet::new(),
+        keys: lockstep_contract::CorrelationKeys::new(),
+        records: BTreeMap::new(),
+        left_out: BTreeSet::new(),
+    });
+    scene.document.digest = crate::jsonl::digest(&scene.document);
+    scene
+}
+
+#[test]
+fn a_hold_is_lifted_by_a_yes_to_the_whole_of_somebody_who_neither_asked_nor_is_meant() {
+    let scene = reinstating(Sketch::of(400).grants(2, "Lab"));
+    let document = &scene.document;
+    let lifts = |decisions: &[Approval]| {
+        let plan = scene.approve(decisions).expect("a plan");
+        (plan.lift().is_some(), plan.len())
+    };
+    let whole = |by: &str| yes(by, document);
+    for nobody in ["", " carol  SHAW ", "dora lovelace"] {
+        assert_eq!(lifts(&[whole(nobody)]), (false, 0), "{nobody:?}");
+    }
+    let some = Approval { only: Some([scene.stage()[0].clone()].into()), ..whole("Ada") };
+    assert_eq!(lifts(&[some]), (false, 0), "a part of it lifts nothing, so nothing of it runs");
+    let but_one = Approval { reject: [scene.stage()[0].clone()].into(), ..whole("Ada") };
+    assert_eq!(lifts(&[but_one]), (true, 1));
+    let plan = scene.approve(&[whole("Carol Shaw"), whole(" Ada ")]).expect("a plan");
+    let lift = plan.lift().expect("lifted");
+    assert_eq!((lift.run, lift.by.as_deref()), (run(), Some("Carol Shaw")));
+    assert_eq!(lift.approved_by, BTreeSet::from(["Ada".to_owned()]));
+    assert!(plan.policies().is_empty(), "nobody saw there what the mapping does");
+}
+
+#[test]
+fn a_hold_without_anything_to_give_back_is_lifted_once() {
+    let mut scene = reinstating(Sketch::of(400));
+    assert!(scene.document.entries.is_empty());
+    assert!(scene.approve(&[]).expect("a plan").lift().is_none());
+    let ada = [yes("Ada", &scene.document)];
+    assert!(scene.approve(&ada).expect("a plan").lift().is_some());
+    scene.lifted = true;
+    assert_eq!(scene.approve(&ada), Err(Refusal::Used));
+}
+
+#[test]
+fn a_name_lifts_nothing_where_signatures_are_asked_for() {
+    let mut scene = reinstating(Sketch::of(400));
+    scene.policy.approval = ApprovalPolicy::Signed;
+    let ada = [yes("Ada", &scene.document)];
+    assert!(scene.approve(&ada).expect("a plan").lift().is_none());
+}
+
+#[test]
+fn nobody_says_yes_to_their_own_record() {
+    let scene = Scene::new(Sketch::of(400).grants(3, "Lab"));
+    let own = scene.document.entries.iter().filter(|entry| entry.who.name == scene.document.entries[0].who.name);
+    let (own, name) = (own.count(), scene.document.entries[0].who.name.to_uppercase());
+    assert!(own > 0 && !name.is_empty());
+    assert_eq!(scene.runs(&[yes(&name, &scene.document)]), (0, 3 - own));
 }

@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Hold;
 use crate::fixture::{at, info, level, target};
+use crate::{Hold, HoldId};
 use lockstep_contract::{
     AccessLevelId, CorrelationKey, CorrelationKeys, Credential, CredentialId, CredentialKind, CredentialStatus,
-    Expectation, FieldName, InactiveStatus, KeyKind, Profile, Situation, Validity,
+    Expectation, FieldName, InactiveStatus, KeyKind, Profile, Situation, Validity, field,
 };
 
 fn record(id: &str) -> Cardholder {
@@ -161,7 +161,8 @@ fn what_changed_since_or_is_gone_is_left() {
 fn who_is_held_out_gets_nothing_back_but_still_loses_what_the_run_gave() {
     let before = record("7");
     let hold = |cardholders: Vec<CardholderId>, keys: CorrelationKeys| {
-        Holds(vec![Hold { person: None, cardholders, keys, by: "desk".into(), reason: "left".into(), since: at(0) }])
+        let (by, reason) = ("desk".into(), "left".into());
+        Holds(vec![Hold { id: HoldId::default(), person: None, cardholders, keys, by, reason, since: at(0) }])
     };
     let by_id = hold(vec![before.id.clone()], CorrelationKeys::new());
     let by_key = hold(Vec::new(), before.keys.clone());
@@ -262,4 +263,115 @@ proptest! {
 fn the_helper_grants_what_it_says() {
     let levels: BTreeSet<AccessLevelId> = apply(&record("7"), [grant("Lab")]).levels;
     assert!(levels.contains(&level("Lab")) && levels.len() == 3);
+}
+
+mod reinstatement {
+    use super::*;
+    use crate::fixture::policy;
+    use lockstep_contract::Suspend;
+
+    fn cut(credentials: &[&str], levels: &[&str]) -> Vec<Step> {
+        let card = |id: &&str| Reduction::Deactivate {
+            credential: CredentialId::new(*id).expect("id"),
+            status: InactiveStatus::Disabled,
+        };
+        let steps = credentials.iter().map(card).map(Step::from).chain(levels.iter().map(|level| revoke(level)));
+        std::iter::once(Reduction::Suspend.into()).chain(steps).collect()
+    }
+
+    fn taken(before: &Cardholder, steps: Vec<Step>) -> Taken {
+        Taken { action: settled(Some(before), before, steps).action, before: before.clone() }
+    }
+
+    fn back(info: &TargetInfo, taken: &[Taken], now: &Cardholder) -> Draft {
+        restore(RestoreInputs {
+            target: info,
+            policy: &policy(),
+            taken,
+            people: &BTreeMap::new(),
+            now_on_pacs: &BTreeMap::from([(now.id.clone(), now.clone())]),
+            run: RunId::new(uuid::Uuid::from_u128(3)),
+            why: "cleared",
+        })
+    }
+
+    #[test]
+    fn exactly_what_was_taken_is_given_back() {
+        let mut before = record("7");
+        before.levels.insert(level("Lab"));
+        let steps = cut(&["k1"], &["Lab"]);
+        let off = apply(&before, steps.clone());
+        let draft = back(&info(), &[taken(&before, steps)], &off);
+        assert_eq!(apply(&off, super::steps(&draft)), before);
+        assert!(draft.undo && draft.findings.is_empty(), "{:?}", draft.findings);
+        assert_eq!(crate::verify(&draft.stage.actions[0], Some(&before)), crate::Verdict::Verified);
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_left_stays_and_is_named() {
+        let mut before = record("7");
+        before.credentials = ["lost", "gone", "on", "ours"].map(|id| card(id, CredentialStatus::Active)).into();
+        before.credentials.push(card("before", CredentialStatus::Inactive(InactiveStatus::Stolen)));
+        let steps = cut(&["lost", "gone", "on", "ours", "before"], &["Canteen"]);
+        let mut now = apply(&before, steps.clone());
+        now.credentials[0].status = CredentialStatus::Inactive(InactiveStatus::Lost);
+        now.credentials[2].status = CredentialStatus::Active;
+        now.credentials.remove(1);
+        let draft = back(&info(), &[taken(&before, steps)], &now);
+        let ours = CredentialId::new("ours").expect("id");
+        assert_eq!(super::steps(&draft), [Step::Reinstate, Step::Activate { credential: ours }]);
+        let said: Vec<_> = draft.findings.iter().map(|finding| finding.message.as_str()).collect();
+        for word in
+            ["lost is reported lost", "gone is no longer", "before was not switched on", "level Canteen was taken"]
+        {
+            assert!(said.iter().any(|message| message.contains(word)), "{word}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_before_image_counts() {
+        let mut first = record("7");
+        first.status = Status::Suspended;
+        first.credentials[0].status = CredentialStatus::Inactive(InactiveStatus::Disabled);
+        let mut second = first.clone();
+        second.status = Status::Active;
+        second.levels.insert(level("Lab"));
+        second.credentials[0].status = CredentialStatus::Active;
+        let steps = cut(&["k1"], &["Lab"]);
+        let off = apply(&second, steps.clone());
+        let draft = back(&info(), &[taken(&first, vec![revoke("Canteen")]), taken(&second, steps)], &off);
+        assert_eq!(super::steps(&draft), [], "somebody gave it while the person was to be out");
+        assert!(draft.findings.iter().any(|finding| finding.code == Code::SuspendedByOthers));
+    }
+
+    #[test]
+    fn where_there_is_no_flag_only_the_cards_that_worked_come_back() {
+        let mut flagless = info();
+        flagless.capabilities.suspend = Suspend::EveryCredential;
+        let mut before = record("7");
+        before.credentials.push(card("k2", CredentialStatus::Inactive(InactiveStatus::Lost)));
+        let mut off = before.clone();
+        off.credentials[0].status = CredentialStatus::Inactive(InactiveStatus::Disabled);
+        let suspend = vec![Reduction::Suspend.into()];
+        let k1 = CredentialId::new("k1").expect("id");
+        let draft = back(&flagless, &[taken(&before, suspend.clone())], &off);
+        assert_eq!(super::steps(&draft), [Step::Activate { credential: k1.clone() }]);
+        let undone = inverse(UndoInputs {
+            target: &flagless,
+            done: &[settled(Some(&before), &off, suspend)],
+            now_on_pacs: &BTreeMap::from([(off.id.clone(), off.clone())]),
+            holds: &Holds::default(),
+            run: RunId::new(uuid::Uuid::from_u128(2)),
+            now: at(0),
+        });
+        assert_eq!(super::steps(&undone), [Step::Activate { credential: k1 }], "a rollback knows that, too");
+    }
+
+    #[test]
+    fn a_record_that_is_gone_is_named() {
+        let before = record("7");
+        let draft = back(&info(), &[taken(&before, cut(&["k1"], &[]))], &record("8"));
+        assert!(super::steps(&draft).is_empty());
+        assert_eq!(codes(&draft), [Code::ChangedSince]);
+    }
 }

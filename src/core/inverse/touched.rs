@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use lockstep_contract::{
     AccessLevelId, Cardholder, CardholderId, CredentialId, CredentialStatus, FieldName, InactiveStatus, Profile,
-    Reduction, Status, Step, Validity,
+    Reduction, Status, Step, Suspend, TargetInfo, Validity,
 };
 
 use super::{Settled, finding};
@@ -23,13 +23,22 @@ pub(super) struct Touched<'a> {
 }
 
 /// All records, ordered by id.
-pub(super) fn touched(done: &[Settled]) -> Vec<Touched<'_>> {
-    let mut records: BTreeMap<&CardholderId, Touched<'_>> = BTreeMap::new();
+pub(super) fn touched<'a>(target: &TargetInfo, done: &'a [Settled]) -> Vec<Touched<'a>> {
+    // Where there is no flag, suspending is switching off every credential.
+    let every_credential = target.capabilities.suspend == Suspend::EveryCredential;
+    let mut records: BTreeMap<&CardholderId, Touched<'a>> = BTreeMap::new();
     for settled in done {
         let record = records.entry(&settled.after.id).or_insert_with(|| Touched::new(settled));
         record.last = settled;
         match &settled.before {
-            Some(before) => settled.action.steps.iter().for_each(|step| record.note(step, before)),
+            Some(before) => {
+                for step in &settled.action.steps {
+                    record.note(step, before);
+                    if every_credential && *step == Step::Reduce(Reduction::Suspend) {
+                        record.all_credentials(before);
+                    }
+                }
+            }
             None => record.created(settled),
         }
     }
@@ -79,6 +88,12 @@ impl<'a> Touched<'a> {
                 }
             }
             Step::Provision { .. } => {}
+        }
+    }
+
+    fn all_credentials(&mut self, before: &'a Cardholder) {
+        for credential in before.credentials.iter().filter(|one| one.status == CredentialStatus::Active) {
+            self.credentials.entry(&credential.id).or_insert(Some(&credential.status));
         }
     }
 

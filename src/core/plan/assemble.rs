@@ -7,7 +7,8 @@ use lockstep_contract::{
 };
 
 use super::case::{Case, Judgement, Outcome, Planner, Work};
-use super::{effect, facts, words};
+use super::notes::Notes;
+use super::{effect, facts, lasting, words};
 use crate::snapshot::{KeyRef, State};
 use crate::{CardholderRef, Code, Draft, LinkProposal, PersonRef, Plan, Tally, Who};
 
@@ -21,6 +22,7 @@ pub(super) struct Assembly<'p, 'a> {
     who: BTreeMap<ActionId, Who>,
     protected: BTreeSet<ActionId>,
     protected_names: Vec<(String, String)>,
+    lasting: Notes,
     tally: Tally,
     managed: u64,
     /// For each managed level: how many active holders more or fewer.
@@ -37,6 +39,7 @@ impl<'p, 'a> Assembly<'p, 'a> {
             who: BTreeMap::new(),
             protected: BTreeSet::new(),
             protected_names: Vec::new(),
+            lasting: Notes::default(),
             tally: Tally::default(),
             managed: 0,
             change: vec![0; planner.rules.levels.len()],
@@ -79,6 +82,8 @@ impl<'p, 'a> Assembly<'p, 'a> {
                     let subject = Subject::New(key);
                     let granted: Vec<Step> = steps.iter().cloned().collect();
                     let expect = effect::expect_new(&granted);
+                    let target = self.planner.inputs.target;
+                    lasting::note(&mut self.lasting, target, || case.name(), None, &granted);
                     self.count(&BTreeSet::new(), &expect.levels_present);
                     let action = self.action(case, &judgement, subject, steps, None, expect);
                     self.stage.push(action);
@@ -100,13 +105,18 @@ impl<'p, 'a> Assembly<'p, 'a> {
         let before = cardholder.to_cardholder();
         let mut now = before.clone();
         let subject = || Subject::Existing(before.id.clone());
+        let target = self.planner.inputs.target;
         if let Some(steps) = revoke {
+            let all: Vec<Step> = steps.iter().cloned().map(Into::into).collect();
+            lasting::note(&mut self.lasting, target, || case.name(), Some(&now), &all);
             let (basis, expect) = carry_out(&mut now, &steps);
             let action = self.action(case, judgement, subject(), steps, Some(basis), expect);
             self.guard_protected(case, cardholder, &action.id);
             self.revoke.push(action);
         }
         if let Some(steps) = stage {
+            let all: Vec<Step> = steps.iter().cloned().collect();
+            lasting::note(&mut self.lasting, target, || case.name(), Some(&now), &all);
             // The record as it will be when the revoke lane is through: that lane goes first.
             let (basis, expect) = carry_out(&mut now, &steps);
             let reduces = steps.iter().any(|step| step.as_reduction().is_some());
@@ -184,7 +194,8 @@ impl<'p, 'a> Assembly<'p, 'a> {
             });
         }
         let facts = facts::facts(self.planner, self.managed, &self.change);
-        let Self { mut revoke, mut stage, links, who, protected, tally, planner, .. } = self;
+        let Self { mut revoke, mut stage, links, who, protected, lasting, tally, planner, .. } = self;
+        work.notes.join(lasting);
         revoke.sort_by(|a, b| (&a.subject, &a.id).cmp(&(&b.subject, &b.id)));
         stage.sort_by(|a, b| (&a.subject, &a.id).cmp(&(&b.subject, &b.id)));
         Draft {

@@ -12,6 +12,7 @@ mod entitle;
 mod facts;
 mod holds;
 mod index;
+mod lasting;
 mod leave;
 mod notes;
 mod profile;

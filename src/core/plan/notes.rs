@@ -39,6 +39,16 @@ impl Notes {
         pile.findings.push(Finding { code, subject, message, help: help.map(str::to_owned) });
     }
 
+    /// Takes over those of others.
+    pub(super) fn join(&mut self, others: Self) {
+        for (code, Pile { findings, more }) in others.by_code {
+            let pile = self.by_code.entry(code).or_default();
+            let room = ONE_BY_ONE.saturating_sub(pile.findings.len());
+            pile.more += more + findings.len().saturating_sub(room) as u64;
+            pile.findings.extend(findings.into_iter().take(room));
+        }
+    }
+
     /// The most severe first, then by code and subject.
     pub(super) fn finish(self) -> Vec<Finding> {
         let mut piles: Vec<_> = self.by_code.into_iter().collect();

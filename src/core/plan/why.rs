@@ -38,7 +38,7 @@ impl<'a> Planner<'a> {
 
     fn why_reduce(&self, case: &Case<'a>, cause: Cause<'a>, reduction: Reduction) -> Why {
         match reduction {
-            Reduction::Suspend => line(why_ends(cause)),
+            Reduction::Suspend => Why { mapping: by_mapping(cause), ..line(why_ends(cause)) },
             Reduction::Deactivate { credential, .. } => {
                 line(format!("credential {credential} is switched off with its holder"))
             }
@@ -107,6 +107,14 @@ impl<'a> Planner<'a> {
 fn why_amend(cardholder: Option<CardholderRef<'_>>, profile: &Profile) -> Vec<Why> {
     let before = |field: &str| cardholder.and_then(|cardholder| cardholder.field(field)).unwrap_or_default();
     profile.iter().map(|(field, value)| line(format!("{field}: `{}` → `{value}`", before(field.as_str())))).collect()
+}
+
+/// The line of the mapping that ends it, where it is one and not the directory.
+fn by_mapping(cause: Cause<'_>) -> Option<String> {
+    match cause {
+        Cause::Outside => Some("out_of_scope".to_owned()),
+        Cause::None | Cause::Ended(_) | Cause::Gone(_) | Cause::Held(_) => None,
+    }
 }
 
 /// Why somebody's access ends altogether.

@@ -62,6 +62,8 @@ fn header() -> Header {
         version: "0.1.0".into(),
         directory: Some(lockstep_contract::DirectoryId::new("corp").expect("id")),
         config_digest: "config".into(),
+        by: None,
+        reinstate: None,
     }
 }
 
@@ -90,6 +92,7 @@ fn approved(
             now: at(1_060),
             config_digest: "config",
             journaled: &BTreeSet::new(),
+            lifted: false,
             targets: BTreeMap::from([(world.target.id.clone(), target)]),
         },
     )
@@ -237,6 +240,30 @@ fn accidents_are_named() {
     assert!(edited.is_superset(&[Code::PolicyChanged, Code::LevelShrank].into()), "{edited:?}");
     assert!(common.contains("rest on mappings/hq.toml:20"), "{common}");
     assert!(codes(ACCIDENTS[14].1).0.contains(&Code::Evidence));
+}
+
+#[test]
+fn a_leaver_does_not_wait_for_an_edited_mapping_and_does_not_make_it_known() {
+    let mut world = settled_world(100);
+    let history = past(&world);
+    world.policy.digest = "edited".into();
+    end(&mut world, |n| n == 7);
+    world.hold(8);
+    let waiting = document(&world, &history);
+    let by_itself = approved(&world, &history, &waiting, &[]).expect("a plan");
+    assert_eq!((losing(&by_itself).len(), by_itself.stage().len()), (2, 0), "the leaver, and whoever is out by name");
+    assert!(by_itself.policies().is_empty() && by_itself.links().is_empty(), "nobody has seen the mapping yet");
+    let whole = approved(&world, &history, &waiting, &[yes("Ada", &waiting)]).expect("a plan");
+    assert!(!whole.policies().is_empty());
+    // A line of the mapping that puts somebody out is one of those that nobody has seen.
+    let mut scoped = settled_world(100);
+    scoped.policy.digest = "edited".into();
+    scoped.policy.out_of_scope = lockstep_core::OutOfScope::Leaver;
+    scoped.people.retain(|person| person.id != pid(7));
+    scoped.looked.insert(pid(7), Looked::Elsewhere(Standing::Active));
+    let waiting = document(&scoped, &history);
+    assert_eq!(waiting.entries.len(), 1);
+    assert!(approved(&scoped, &history, &waiting, &[]).expect("a plan").is_empty());
 }
 
 #[test]

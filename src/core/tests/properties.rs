@@ -10,7 +10,9 @@ use lockstep_contract::{
     Action, Cardholder, CorrelationKeys, CredentialStatus, EmptyProof, Entitled, GroupId, InactiveStatus, KeyKind,
     Members, Membership, Person, PersonId, Profile, Proof, Reduction, Standing, Status, Step, Subject,
 };
-use lockstep_core::{Draft, Hold, Link, LinkOrigin, Looked, Mover, OutOfScope, Ownership, Rule, RuleSource, ScopeRule};
+use lockstep_core::{
+    Draft, Hold, HoldId, Link, LinkOrigin, Looked, Mover, OutOfScope, Ownership, Rule, RuleSource, ScopeRule,
+};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use world::{World, at, card_credential, cid, employee, fault, field, group, level, mail, pid, run, site, tell};
@@ -142,6 +144,7 @@ fn looked() -> impl Strategy<Value = Option<Looked>> {
 fn hold() -> impl Strategy<Value = Hold> {
     let named = (proptest::option::of(0..SLOTS), proptest::option::of(0..SLOTS), proptest::option::of(0..SLOTS));
     named.prop_map(|(person, cardholder, number)| Hold {
+        id: HoldId::default(),
         person: person.map(pid),
         cardholders: cardholder.map(cid).into_iter().collect(),
         keys: number.map(|n| employee(&n.to_string())).into_iter().collect(),

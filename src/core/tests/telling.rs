@@ -2,9 +2,11 @@
 
 mod world;
 
-use lockstep_contract::{EmptyProof, Entitled, KeyKind, Membership, Proof, Situation, Standing, Status, Step};
+use lockstep_contract::{
+    CredentialStatus, EmptyProof, Entitled, KeyKind, Membership, Proof, Situation, Standing, Status, Step,
+};
 use lockstep_core::{Code, Looked, Mover, Severity};
-use world::{ENDED, World, cid, employee, fault, group, key, level, pid, tell};
+use world::{ENDED, World, card_credential, cid, employee, fault, group, key, level, pid, tell};
 
 #[test]
 fn protected_badges_are_named() {
@@ -174,4 +176,21 @@ fn no_plan_shows_a_card_number_in_full() {
     let written = serde_json::to_string(&(draft.stage().actions(), draft.links())).expect("JSON");
     assert!(!written.contains(number) && !written.contains("0087654321"), "{written}");
     assert!(written.contains("4321"), "the last characters tell which card matched: {written}");
+}
+
+#[test]
+fn what_no_rollback_could_undo_is_said_when_the_plan_is_made() {
+    let mut world = World::new();
+    world.person(1);
+    world.pair(2);
+    world.who(2).standing = ENDED;
+    let half_off = CredentialStatus::Other("half off".into());
+    world.at(2).credentials =
+        vec![card_credential("odd", half_off), card_credential("plain", CredentialStatus::Active)];
+    let draft = world.plan();
+    let lasting = draft.findings().iter().filter(|finding| finding.code == Code::NotReversible);
+    let said: Vec<String> = lasting.map(|finding| format!("{} {}", finding.subject, finding.message)).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].starts_with("P1 ") && said[0].contains("the record stays"), "{said:?}");
+    assert!(said[1].starts_with("P2 ") && said[1].contains("credential odd"), "{said:?}");
 }

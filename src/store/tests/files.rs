@@ -167,6 +167,11 @@ fn the_roster_knows_whoever_is_in_it_and_names_nobody() {
     let found: Vec<String> =
         found.iter().flat_map(|(target, ids)| ids.iter().map(move |id| format!("{target}/{id}"))).collect();
     assert_eq!(found, ["hq/7", "lab/9"]);
+    let has = |target: &str, id: &str| {
+        let (target, id) = (TargetId::new(target).expect("id"), CardholderId::new(id).expect("id"));
+        roster.has_record(&target, &id).expect("read")
+    };
+    assert_eq!((has("hq", "7"), has("lab", "7")), (true, false));
     assert!(roster.lookup([&key("old")]).expect("read").is_empty(), "it was replaced as a whole");
     let bytes = fs::read(&path).expect("read");
     assert!(!bytes.windows(5).any(|bytes| bytes == b"77001"), "a key is in the file");

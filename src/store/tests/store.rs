@@ -9,7 +9,9 @@ use lockstep_contract::{
     KeyKind, PersonId, Profile, Reason, Reduction, RunId, ServerMark, Situation, Status, Step, Steps, Subject,
     TargetId, Validity,
 };
-use lockstep_core::{ActionEvent, ActionState, Hold, LaneKind, Link, LinkOrigin, RunEvent, RunState};
+use lockstep_core::{
+    ActionEvent, ActionState, HeldBy, Hold, HoldId, LaneKind, Lift, Link, LinkOrigin, Reinstatement, RunEvent, RunState,
+};
 use lockstep_engine::{
     Epoch, Intent, LinkChange, NodeId, Observation, Outcome, RunKind, RunRecord, SpoolEntry, Store, StoreError,
 };
@@ -337,6 +339,7 @@ async fn absorbing_a_spool_twice_is_once() {
         let epoch = leased(&*store).await;
         let key = CorrelationKey::new(KeyKind::Employee, "10482").expect("key");
         let hold = Hold {
+            id: HoldId::of(run(1), 0),
             person: Some(person(1)),
             cardholders: vec![holder(1)],
             keys: [key].into_iter().collect(),
@@ -387,4 +390,82 @@ async fn many_at_once_are_all_durable() {
     let store = SqliteStore::open(&path).expect("opens again");
     assert_eq!(store.unsettled().await.expect("read").len(), 300);
     store.verify().await.expect("whole");
+}
+
+fn hold(id: HoldId, keys: &[&str]) -> Hold {
+    let key = |value: &&str| CorrelationKey::new(KeyKind::Employee, value).expect("key");
+    Hold {
+        id,
+        person: None,
+        cardholders: Vec::new(),
+        keys: keys.iter().map(key).collect(),
+        by: "desk".into(),
+        reason: "dismissed".into(),
+        since: at(1),
+    }
+}
+
+fn lift(by: u128, holds: &[&Hold]) -> Lift {
+    let what = Reinstatement {
+        who: "employee:1".into(),
+        reason: "cleared".into(),
+        holds: holds.iter().map(|hold| HeldBy::from(*hold)).collect(),
+        names: BTreeSet::new(),
+        people: BTreeSet::new(),
+        keys: CorrelationKeys::new(),
+        records: BTreeMap::new(),
+        left_out: BTreeSet::new(),
+    };
+    Lift { run: run(by), at: at(9), by: Some("Carol".into()), approved_by: BTreeSet::from(["Ada".into()]), what }
+}
+
+#[tokio::test]
+async fn a_hold_that_was_lifted_stays_known_and_no_spool_brings_it_back() {
+    for (name, store, _folder) in stores() {
+        let epoch = leased(&*store).await;
+        let (first, second) = (hold(HoldId::of(run(1), 0), &["1"]), hold(HoldId::of(run(1), 1), &["2"]));
+        let spool = |hold: &Hold, targets: &[TargetId]| SpoolEntry::Hold {
+            targets: targets.iter().cloned().collect(),
+            hold: hold.clone(),
+        };
+        let all = [spool(&first, &[]), spool(&first, &[target()]), spool(&second, &[])];
+        store.absorb(epoch, &all).await.expect("absorbed");
+        let in_force = async || store.holds(&target()).await.expect("read").0;
+        assert_eq!(in_force().await.len(), 3, "{name}");
+
+        let unknown = hold(HoldId::of(run(7), 0), &["1"]);
+        let refused = store.lift(epoch, &lift(3, &[&first, &unknown])).await;
+        assert!(matches!(refused, Err(StoreError::Illegal(_))), "{name}: {refused:?}");
+        assert_eq!((in_force().await.len(), store.lifts().await), (3, Ok(Vec::new())), "{name}: all or nothing");
+
+        for _ in 0..2 {
+            store.lift(epoch, &lift(3, &[&first])).await.expect("twice is once");
+            store.absorb(epoch, &all).await.expect("absorbed again");
+            // Read with other links, the same offboarding looks different.
+            store.absorb(epoch, &[spool(&hold(first.id.clone(), &["1", "5"]), &[])]).await.expect("absorbed again");
+            assert_eq!(in_force().await, std::slice::from_ref(&second), "{name}");
+            assert_eq!(store.lifts().await, Ok(vec![lift(3, &[&first])]), "{name}");
+        }
+        assert!(store.lift(epoch, &lift(4, &[&first])).await.is_err(), "{name}: another run lifted it");
+        store.absorb(epoch, &[spool(&hold(HoldId::of(run(8), 0), &["1"]), &[])]).await.expect("put out again");
+        assert_eq!(in_force().await.len(), 2, "{name}: a newer offboarding is another hold");
+        store.verify().await.expect("whole");
+        store.release(epoch).await.expect("given back");
+        assert_eq!(store.lift(epoch, &lift(5, &[&second])).await, Err(StoreError::Deposed), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_journal_of_one_record_goes_over_all_runs() {
+    for (name, store, _folder) in stores() {
+        let epoch = leased(&*store).await;
+        let level = AccessLevelId::new("L1").expect("id");
+        let intents = [suspend(1, 1), suspend(2, 2), intent(1, Step::Grant { level }, 3)];
+        store.intend(epoch, &intents).await.expect("durable");
+        let of = store.journal_of(&target(), &holder(1)).await.expect("read");
+        let ids: Vec<_> = of.iter().map(|entry| &entry.intent.action.id).collect();
+        assert_eq!(ids, [&intents[0].action.id, &intents[2].action.id], "{name}");
+        let elsewhere = store.journal_of(&TargetId::new("lab").expect("id"), &holder(1)).await;
+        assert_eq!(elsewhere, Ok(Vec::new()), "{name}");
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use lockstep_contract::{Cancel, CardholderId, PersonId, Standing, Status, TargetId};
-use lockstep_core::{ActionState, Approval, Hold, Holds, PlanDocument, RunState};
+use lockstep_core::{ActionState, Approval, Hold, HoldId, Holds, PlanDocument, RunState};
 use lockstep_engine::{Beside, Desk, NotOurs, RunError, SpoolEntry};
 use lockstep_sim::{Mishap, Operation};
 use lockstep_simulation::bench::{self, Bench, cardholder, group, hq, key, person, person_id};
@@ -19,6 +19,7 @@ use crate::site::{edit, enters_the_lab, lease, leaves, order, planned, report, s
 
 fn hold(person: Option<PersonId>, cardholders: Vec<CardholderId>, keys: &[u64], bench: &Bench) -> Hold {
     Hold {
+        id: HoldId::default(),
         person,
         cardholders,
         keys: keys.iter().copied().map(key).collect(),

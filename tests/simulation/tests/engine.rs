@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use lockstep_contract::{Cancel, Capabilities, FaultKind, ServerMark, Standing, Status, TargetId};
-use lockstep_core::{ActionState, Hold, LaneKind, RunState};
+use lockstep_core::{ActionState, Hold, HoldId, LaneKind, RunState};
 use lockstep_engine::{
     ApplyOrder, Intent, Nobody, NodeId, Observer, PlanOrder, Progress, RunError, SpoolEntry, StoreError, TargetOrder,
 };
@@ -231,6 +231,7 @@ fn an_emergency_is_brought_to_its_end_however_long_the_pacs_was_away() {
             at: bench.now(),
         };
         let hold = Hold {
+            id: HoldId::default(),
             person: Some(person_id(1)),
             cardholders: Vec::new(),
             keys: [key(1)].into_iter().collect(),
