@@ -1,43 +1,81 @@
-//! `offboard`: one person out, now, on every PACS. Needs no directory, no state and no valid configuration of anything
-//! but the PACS in question: whatever can be read is used, whatever cannot is named.
+//! `offboard`: people out, now, on every PACS. Needs no directory, no state and no valid configuration of anything but
+//! the PACS in question: whatever can be read is used, whatever cannot is named.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use futures::FutureExt as _;
 use lockstep_config::LenientLoaded;
-use lockstep_contract::{AccessLevelId, Opening, Target, TargetId};
-use lockstep_offboard::{Place, Progress, Report, Request, Who, WhoError};
+use lockstep_contract::TargetId;
+use lockstep_offboard::{KnownRecords, Person, Place, Report, Request, Roster, Times, Who};
 use lockstep_store::SqliteStore;
 use lockstep_view::escape;
-use serde::Serialize;
+use tokio::runtime::Runtime;
 
-use crate::cli::context::{self, block_on};
-use crate::cli::{Global, emergency, housekeeping, runs};
+use crate::cli::emergency::{Folders, Scope};
+use crate::cli::housekeeping::Taken;
+use crate::cli::{Global, context, emergency, housekeeping, runs, settle};
 use crate::exit::{Exit, Failure};
-use crate::secrets::Stores;
 use crate::terminal::{Terminal, ask};
 
+mod by_hand;
+mod document;
+#[cfg(feature = "sim")]
+mod drill;
+mod herald;
+mod people;
+mod reach;
+mod second;
 mod text;
 
-/// So many people an operator may put out within an hour without a second person.
-const PER_HOUR_MAX: usize = 10;
+pub(crate) use document::Offboarded;
+use document::{Mode, NotAsked};
+use herald::{Herald, show};
+use second::{Recent, same_human};
+
+/// Below the options: what a person in a hurry does not read, and a person who prepares does.
+const LONG: &str = "\
+The cardholder, every credential and the managed access levels are switched off and read back. It works with the \
+directory down, the state gone, an apply running, guards tripped, the disk full or read-only, and any PACS dead. Whoever \
+is put out stays out until `lockstep reinstate` lifts that by name.
+
+WHO is employee:10482, upn:jdoe@corp.example, mail:…, account:…, card:26-1234, directory:ID, cardholder:hq/5871, or a bare \
+value that means exactly one person. When it is not clear who is meant, the records are listed, nothing is done on that \
+PACS, and the others do not wait.
+
+A list (--from FILE) has one WHO a line; `#` begins a comment, blank lines are skipped. A CSV works, too, when its first \
+line names a column who, cardholder, directory, employee, upn, mail, account or card; of several, the surest that has a \
+value counts. When any line names nobody, every such line is named and nobody is put out.
+
+Second operator: one operator may put `offboard_per_hour` people (10) out within an hour. When more are named, that many \
+go at once, in the order in which they are named, and the rest wait for --second NAME, which is asked for on a terminal. \
+The same person again does not count again.
+
+Exit codes: 0 out everywhere, read back and on record; 1 found nowhere; 3 a second name is needed and nobody was put out; \
+4 done in part: what is open is named, and is tried again by every later run and by `offboard --settle`.";
 
 /// Put people out, now, on every PACS
 #[derive(Debug, Args)]
+#[command(after_long_help = LONG)]
 pub(crate) struct Offboard {
     /// employee:10482, upn:jdoe@corp.example, card:26-1234, cardholder:hq/5871, or a bare value that matches one person
-    #[arg(required = true, value_name = "WHO")]
+    #[arg(required_unless_present_any = ["from", "settle", "drill"], value_name = "WHO")]
     who: Vec<String>,
+    /// People from a file, one a line or a CSV; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["settle", "drill", "dry_run"])]
+    reason: Option<String>,
+    /// The ticket this belongs to, for the record
+    #[arg(long, value_name = "ID")]
+    ticket: Option<String>,
     /// Who asks [default: the log-in name]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
-    /// A second person who agrees; asked for beyond ten people within an hour
+    /// A second person who agrees; needed beyond ten people within an hour
     #[arg(long, value_name = "NAME")]
     second: Option<String>,
     /// Take every record that matches, where a PACS has several
@@ -46,6 +84,12 @@ pub(crate) struct Offboard {
     /// Look everybody up and say what would be done; write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Rehearse against simulated copies of the configured PACS; touch nothing that is real
+    #[arg(long, conflicts_with_all = ["dry_run", "second", "ticket"])]
+    drill: bool,
+    /// Try again, now, whatever earlier offboardings could not confirm
+    #[arg(long, conflicts_with_all = ["who", "from", "reason", "ticket", "second", "all", "dry_run", "drill", "yes"])]
+    settle: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -54,133 +98,212 @@ pub(crate) struct Offboard {
     patience: Option<u64>,
 }
 
-/// The document of `offboard --json`.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct Offboarded<'a> {
-    /// `lockstep/offboard/1`.
-    schema: &'static str,
-    /// Out on every PACS that was to be asked, read back, and on record.
-    complete: bool,
-    /// One report for each person named.
-    #[schemars(with = "Vec<serde_json::Value>")]
-    people: &'a [Report],
-    /// Parts of the configuration that could not be used: somebody may still have access there.
-    not_asked: &'a [NotAsked],
-    /// Targets that `--target` left out: nobody was put out there.
-    left_out: &'a [String],
-    /// What human hands have to do, as far as it is known here.
-    by_hand: &'a [ByHand],
-    /// Where the record is; it is renamed to `.absorbed` when the state has taken it over.
-    record: Option<String>,
-}
+/// A report of each of the people, and what the roster knows of them.
+type Round = (Vec<Report>, Vec<Arc<KnownRecords>>);
 
-/// A record that nobody could switch off from here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-struct ByHand {
-    /// Who was named.
-    who: String,
-    /// Where.
-    target: String,
-    /// The records the roster knows; empty: look the person up there, by name or card.
-    cardholders: Vec<String>,
-    /// Who has what there, as last written.
-    export: Option<String>,
-}
+/// People with their numbers within the command.
+type Numbered = Vec<(usize, Who)>;
 
-/// A target that could not even be opened.
-#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-struct NotAsked {
-    what: String,
-    why: String,
+/// What all rounds of one command share.
+struct Job<'a> {
+    loaded: &'a LenientLoaded,
+    mode: Mode,
+    reason: String,
+    places: Vec<Place>,
+    record: Arc<emergency::Record>,
+    herald: Arc<Herald>,
+    patience: Duration,
 }
 
 impl Offboard {
     pub(crate) fn run(self, global: &Global, terminal: Terminal) -> Result<Exit, Failure> {
-        let people: Vec<Who> = self
-            .who
-            .iter()
-            .map(|who| who.parse())
-            .collect::<Result<_, WhoError>>()
-            .map_err(|error| Failure::new(Exit::Usage, error.to_string()).not_done("nobody was put out"))?;
-        if self.reason.trim().is_empty() {
+        if self.settle {
+            return settle::run_for(global, terminal, self.patience.map(Duration::from_secs));
+        }
+        let people = self.people()?;
+        let reason = self.reason.as_deref().map(str::trim).unwrap_or_default().to_owned();
+        if reason.is_empty() && self.mode() == Mode::Real {
             return Err(Failure::new(Exit::Usage, "--reason needs a reason").not_done("nobody was put out"));
         }
-        let by = self.by.clone().or_else(context::operator).unwrap_or_else(|| "unknown".into());
         let loaded = lockstep_config::load_lenient(&context::config_path(global)?);
-        refuse_unknown_targets(global, &loaded)?;
-        self.ask_for_a_second(&by, people.len(), &loaded)?;
-        self.confirm(&people, &loaded)?;
-        block_on(self.all_of(global, terminal, &people, &by, &loaded))
+        reach::refuse_unknown_targets(global, &loaded)?;
+        if self.drill {
+            return self.drill(global, terminal, &loaded, people);
+        }
+        let by = self.by.clone().or_else(context::operator).unwrap_or_else(|| "unknown".into());
+        let (go, wait) = self.who_goes(&by, &people, &loaded)?;
+        // Opened while somebody is asked; nothing is said to a PACS yet.
+        let places = reach::places(global, &loaded, reach::gate);
+        self.confirm(&go, &loaded)?;
+        let folders = Folders::of(&loaded);
+        let folders = (self.mode() == Mode::Real).then_some(&folders);
+        let scope = Scope::of(&loaded, &global.targets, self.all);
+        let job = Job {
+            loaded: &loaded,
+            mode: self.mode(),
+            reason,
+            places,
+            record: Arc::new(emergency::Record::covering(folders, runs::new_run(), &people, &scope)),
+            herald: Arc::new(Herald::new(terminal, self.mode(), &people)),
+            patience: self.patience.map_or(loaded.offboard_patience, Duration::from_secs),
+        };
+        self.work(global, terminal, &job, &by, go, wait)
     }
 
-    async fn all_of(
+    fn work(
         &self,
         global: &Global,
         terminal: Terminal,
-        people: &[Who],
+        job: &Job<'_>,
         by: &str,
-        loaded: &LenientLoaded,
+        go: Numbered,
+        wait: Numbered,
     ) -> Result<Exit, Failure> {
-        let patience = self.patience.map_or(loaded.offboard_patience, Duration::from_secs);
-        let state = (!self.dry_run).then_some(loaded.state.as_path());
-        let record = Arc::new(emergency::Record::new(state, runs::new_run()));
-        let roster = emergency::Roster::open(&loaded.state);
-        let (targets, not_asked) = reach(global, loaded);
-        // All at once: a PACS that is down for the first person must not keep the second one in.
-        let each = people.iter().enumerate().map(|(nth, who)| {
-            let request = Request {
-                who: who.clone(),
-                reason: self.reason.clone(),
-                by: self.second.as_ref().map_or_else(|| by.to_owned(), |second| format!("{by} and {second}")),
-                at: jiff::Timestamp::now(),
-                all: self.all,
-                dry_run: self.dry_run,
-            };
-            let places = places(&targets, &roster, who);
-            let journal = Arc::new(record.of(nth, who));
-            async move { lockstep_offboard::offboard(&request, places, journal, patience).await }
-        });
-        let reports: Vec<Report> = futures::future::join_all(each).await;
-        let by_hand = by_hand(loaded, people, &reports, &not_asked, &roster);
-        let complete =
-            not_asked.is_empty() && reports.iter().all(|report| report.complete() && report.known_anywhere());
-        let left_out = left_out(global, loaded);
-        let document = Offboarded {
+        let runtime = runtime()?;
+        let agreed = self.second.as_deref().filter(|second| !same_human(second, by)).map(str::to_owned);
+        let (mut reports, mut known) = self.round(&runtime, job, &by_both(by, agreed.as_deref()), &go);
+        let (mut second, mut waiting) = (agreed, Vec::new());
+        if !wait.is_empty() {
+            match self.ask_for_a_second(by, &wait) {
+                Some(name) => {
+                    let more = self.round(&runtime, job, &by_both(by, Some(&name)), &wait);
+                    reports.extend(more.0);
+                    known.extend(more.1);
+                    second = Some(name);
+                }
+                None => waiting = wait.iter().map(|(_, who)| who.to_string()).collect(),
+            }
+        }
+        job.herald.finish();
+        if job.mode != Mode::Drill {
+            runtime.block_on(reach::tell_managed(job.loaded.state.clone(), &mut reports));
+        }
+        let not_asked = reach::not_asked(global, job.loaded);
+        let done = Offboarded {
             schema: "lockstep/offboard/1",
-            complete,
-            people: &reports,
-            not_asked: &not_asked,
-            left_out: &left_out,
-            by_hand: &by_hand,
-            record: record.path().map(|path: PathBuf| path.display().to_string()),
+            mode: job.mode,
+            complete: waiting.is_empty()
+                && not_asked.is_empty()
+                && reports.iter().all(|report| report.complete() && report.known_anywhere()),
+            by: by.to_owned(),
+            second,
+            reason: job.reason.clone(),
+            ticket: self.ticket.clone(),
+            by_hand: by_hand::rows(job.loaded, &known, &reports, &not_asked),
+            people: reports,
+            waiting,
+            not_asked,
+            left_out: reach::left_out(global, job.loaded),
+            record: job.record.path().filter(|_| job.mode == Mode::Real).map(|path| path.display().to_string()),
         };
-        terminal.show(&document, || text::of(&document))?;
-        if document.record.is_some() {
-            take_over(terminal, loaded).await;
+        show(terminal, &done, || text::of(&done));
+        if done.record.is_some() {
+            job.record.close();
+            runtime.block_on(take_over(terminal, job.loaded));
         }
-        Ok(finish(terminal, &document))
+        if job.mode == Mode::Real {
+            runtime.block_on(settle::after_offboarding(terminal, job.loaded, &done.people, job.record.run()));
+        }
+        for line in done.next() {
+            terminal.say(line);
+        }
+        // Whatever hangs in there must not keep a command that is done from ending.
+        runtime.shutdown_background();
+        Ok(done.exit())
     }
 
-    /// Beyond ten people within an hour a second named person is asked for. What cannot be counted does not stop anybody.
-    fn ask_for_a_second(&self, by: &str, people: usize, loaded: &LenientLoaded) -> Result<(), Failure> {
-        let before = emergency::recently(&loaded.state, by, jiff::Timestamp::now());
-        let agreed = self.second.as_deref().is_some_and(|second| !emergency::same_human(second, by));
-        if self.dry_run || agreed || before + people <= PER_HOUR_MAX {
-            return Ok(());
+    /// Everybody of these at once: a PACS that is down for the first person must not keep the second one in.
+    fn round(&self, runtime: &Runtime, job: &Job<'_>, by: &str, people: &[(usize, Who)]) -> Round {
+        let started = std::time::Instant::now();
+        let who: Vec<Who> = people.iter().map(|(_, who)| who.clone()).collect();
+        let rosters = reach::rosters(job.loaded.state.clone(), &who);
+        let person = |((nth, who), roster): (&(usize, Who), &Roster)| Person {
+            nth: *nth,
+            request: Request {
+                who: who.clone(),
+                reason: job.reason.clone(),
+                ticket: self.ticket.clone(),
+                by: by.to_owned(),
+                at: context::now(),
+                all: self.all,
+                dry_run: job.mode == Mode::DryRun,
+            },
+            roster: roster.clone(),
+        };
+        let people = people.iter().zip(&rosters).map(person).collect();
+        let times = Times { started: started.into(), patience: job.patience };
+        let (record, herald) = (job.record.clone(), job.herald.clone());
+        let all = lockstep_offboard::offboard(people, job.places.clone(), record, herald, times);
+        let reports = runtime.block_on(all);
+        // A roster that has not answered by now says nothing.
+        (reports, rosters.into_iter().map(|roster| roster.now_or_never().unwrap_or_default()).collect())
+    }
+
+    const fn mode(&self) -> Mode {
+        match (self.drill, self.dry_run) {
+            (true, _) => Mode::Drill,
+            (false, true) => Mode::DryRun,
+            (false, false) => Mode::Real,
         }
-        let what = format!(
-            "{by} put {before} people out within the last hour, and this names {people}: more than {PER_HOUR_MAX}"
+    }
+
+    fn people(&self) -> Result<Vec<Who>, Failure> {
+        if people::is_stdin(self.from.as_deref()) && !self.yes && !self.dry_run && !self.drill {
+            return Err(Failure::new(Exit::Usage, "--from - reads standard input, so nobody can be asked there")
+                .not_done("nobody was put out")
+                .next("the same command with --yes"));
+        }
+        people::named(&self.who, self.from.as_deref())
+    }
+
+    /// Who goes at once, and who waits for a second name, with their numbers. What cannot be counted stops nobody.
+    fn who_goes(&self, by: &str, people: &[Who], loaded: &LenientLoaded) -> Result<(Numbered, Numbered), Failure> {
+        let all: Numbered = people.iter().cloned().enumerate().collect();
+        let agreed = self.second.as_deref().is_some_and(|second| !same_human(second, by));
+        if self.dry_run || agreed {
+            return Ok((all, Vec::new()));
+        }
+        let most = loaded.offboard_per_hour;
+        let recent = Recent::of(&Folders::of(loaded), by, context::now());
+        let (go, wait) = recent.split(all, most);
+        if go.is_empty() && self.nobody_to_ask() {
+            let what = format!(
+                "{by} put {} people out within the last hour, and this names {}: more than {most}",
+                recent.len(),
+                wait.len()
+            );
+            return Err(Failure::new(Exit::Held, what)
+                .not_done("nobody was put out by this command")
+                .next("the same command with --second NAME, the name of another person who agrees"));
+        }
+        Ok((go, wait))
+    }
+
+    /// With `--yes` nobody is asked anything.
+    fn nobody_to_ask(&self) -> bool {
+        use std::io::IsTerminal as _;
+        self.yes || !std::io::stdin().is_terminal()
+    }
+
+    /// The second name, from whoever sits there.
+    fn ask_for_a_second(&self, by: &str, wait: &[(usize, Who)]) -> Option<String> {
+        if self.nobody_to_ask() {
+            return None;
+        }
+        let names: Vec<String> = wait.iter().map(|(_, who)| who.to_string()).collect();
+        let question = format!(
+            "{} more wait for a second person to agree: {}\nName of that person (nothing: leave them in):",
+            wait.len(),
+            escape::terminal(&names.join(", "))
         );
-        Err(Failure::new(Exit::Held, what)
-            .not_done("nobody was put out by this command")
-            .next("the same command with --second NAME, the name of another person who agrees"))
+        ask(&question).filter(|name| !name.trim().is_empty() && !same_human(name, by))
     }
 
-    fn confirm(&self, people: &[Who], loaded: &LenientLoaded) -> Result<(), Failure> {
-        if self.yes || self.dry_run {
+    fn confirm(&self, people: &[(usize, Who)], loaded: &LenientLoaded) -> Result<(), Failure> {
+        if self.yes || self.dry_run || people.is_empty() {
             return Ok(());
         }
-        let names: Vec<String> = people.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = people.iter().map(|(_, who)| who.to_string()).collect();
         let question = format!(
             "Put {} out on {} PACS, now? Type `yes`:",
             escape::terminal(&names.join(", ")),
@@ -194,23 +317,67 @@ impl Offboard {
                 .next("the same command with --yes")),
         }
     }
+
+    #[cfg(feature = "sim")]
+    fn drill(
+        &self,
+        global: &Global,
+        terminal: Terminal,
+        loaded: &LenientLoaded,
+        people: Vec<Who>,
+    ) -> Result<Exit, Failure> {
+        let people = if people.is_empty() { vec![drill::somebody()?] } else { people };
+        let folder = drill::folder();
+        let job = Job {
+            loaded,
+            mode: Mode::Drill,
+            reason: self.reason.clone().unwrap_or_else(|| "drill".into()),
+            places: drill::places(global, loaded, &people),
+            record: Arc::new(emergency::Record::new(folder.as_deref(), runs::new_run(), &people)),
+            herald: Arc::new(Herald::new(terminal, self.mode(), &people)),
+            patience: self.patience.map_or(loaded.offboard_patience, Duration::from_secs),
+        };
+        terminal.say("DRILL: simulated copies only. No PACS, no hold and no record of yours is touched.");
+        let go = people.iter().cloned().enumerate().collect();
+        let by = self.by.clone().or_else(context::operator).unwrap_or_else(|| "unknown".into());
+        let exit = self.work(global, terminal, &job, &by, go, Vec::new());
+        drill::clear(folder);
+        exit
+    }
+
+    #[cfg(not(feature = "sim"))]
+    fn drill(&self, _: &Global, _: Terminal, _: &LenientLoaded, _: Vec<Who>) -> Result<Exit, Failure> {
+        Err(Failure::new(Exit::Usage, "this program was built without simulated PACS")
+            .not_done("nothing was rehearsed")
+            .next("use --dry-run, which reads the real ones and writes nothing"))
+    }
+}
+
+fn by_both(by: &str, second: Option<&str>) -> String {
+    second.map_or_else(|| by.to_owned(), |second| format!("{by} and {second}"))
+}
+
+/// A thread more than needed for a few PACS that block instead of waiting.
+fn runtime() -> Result<Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+    built.map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")).not_done("nobody was put out"))
 }
 
 /// Has the state take the record over at once, when it can be had within two seconds. If not, the next run does it.
 /// On a thread of its own: a disk that hangs must not keep this command from ending.
 async fn take_over(terminal: Terminal, loaded: &LenientLoaded) {
-    let state = loaded.state.clone();
-    let database = state.join(context::DATABASE);
-    if !database.is_file() {
-        return;
-    }
+    let (state, folders) = (loaded.state.clone(), Folders::of(loaded));
     let targets: Vec<TargetId> = loaded.targets.iter().map(|target| target.id.clone()).collect();
     let handle = tokio::runtime::Handle::current();
     let work = tokio::task::spawn_blocking(move || {
-        let now = jiff::Timestamp::now();
+        let database = state.join(context::DATABASE);
+        if !database.is_file() {
+            return Ok(());
+        }
+        let now = context::now();
         let node = context::node(now);
         let store = SqliteStore::open(&database).map_err(|error| error.to_string())?;
-        let absorbed = handle.block_on(housekeeping::absorb(&state, &store, &node, now, &targets));
+        let absorbed = handle.block_on(housekeeping::absorb(&folders, &store, (&node, now), &targets, Taken::AtOnce));
         absorbed.map_err(|failure| failure.what)
     });
     let why = match tokio::time::timeout(Duration::from_secs(2), work).await {
@@ -220,117 +387,4 @@ async fn take_over(terminal: Terminal, loaded: &LenientLoaded) {
         Err(_) => "it did not answer within two seconds".into(),
     };
     terminal.say(&format!("The record stays in the spool until the next run takes it over; the state: {why}"));
-}
-
-fn refuse_unknown_targets(global: &Global, loaded: &LenientLoaded) -> Result<(), Failure> {
-    let known = |name: &String| {
-        loaded.targets.iter().any(|target| target.id.as_str() == name) || loaded.broken.iter().any(|(id, _)| id == name)
-    };
-    // When no section reads, the names are not known either, and what does not read is told below.
-    match global.targets.iter().find(|name| !known(name) && !loaded.targets.is_empty()) {
-        None => Ok(()),
-        Some(name) => Err(Failure::new(Exit::Usage, format!("--target {name}: no such target is configured"))
-            .not_done("nobody was put out")
-            .next("leave --target out to reach every PACS")),
-    }
-}
-
-/// Every PACS that can be opened, with the levels that are ours there; and those that cannot.
-fn reach(global: &Global, loaded: &LenientLoaded) -> (Vec<Reached>, Vec<NotAsked>) {
-    let stores = Stores::new(&loaded.base);
-    let opening = Opening { base: &loaded.base, secrets: &stores };
-    let asked = |id: &str| global.targets.is_empty() || global.targets.iter().any(|name| name == id);
-    let mut open = Vec::new();
-    let mut closed: Vec<NotAsked> = Vec::new();
-    for target in loaded.targets.iter().filter(|target| asked(target.id.as_str())) {
-        match context::open_target(target.id.clone(), &target.kind, &target.settings, &opening) {
-            Ok(opened) => open.push(Reached {
-                target: opened,
-                managed: target.policy.levels.iter().map(|rule| rule.level.clone()).collect(),
-            }),
-            Err(failure) => closed.push(NotAsked { what: target.id.to_string(), why: failure.what }),
-        }
-    }
-    // A broken mapping alone is no reason to miss somebody: only what has no place above was not asked.
-    let reached = |what: &str| loaded.targets.iter().any(|target| target.id.as_str() == what);
-    for (what, why) in &loaded.broken {
-        if what != "directory" && asked(what) && !reached(what) {
-            closed.push(NotAsked { what: what.clone(), why: why.clone() });
-        }
-    }
-    (open, closed)
-}
-
-/// What is configured and was left out by `--target`.
-fn left_out(global: &Global, loaded: &LenientLoaded) -> Vec<String> {
-    let targets = loaded.targets.iter().map(|target| target.id.as_str());
-    let all: BTreeSet<&str> = targets.chain(loaded.broken.iter().map(|(what, _)| what.as_str())).collect();
-    let left = |what: &&str| !global.targets.is_empty() && global.targets.iter().all(|name| name != what);
-    all.into_iter().filter(|what| *what != "directory").filter(left).map(str::to_owned).collect()
-}
-
-/// A PACS that can be asked.
-struct Reached {
-    target: Arc<dyn Target>,
-    managed: BTreeSet<AccessLevelId>,
-}
-
-/// The same, with what the roster knows about one person there.
-fn places(targets: &[Reached], roster: &emergency::Roster, who: &Who) -> Vec<Place> {
-    let mut known = roster.known(who);
-    let place = |reached: &Reached| Place {
-        target: reached.target.clone(),
-        managed: reached.managed.clone(),
-        known: known.remove(&reached.target.info().id).unwrap_or_default(),
-    };
-    targets.iter().map(place).collect()
-}
-
-/// Every PACS that was not reached, for each person: what the roster knows, and where to look.
-fn by_hand(
-    loaded: &LenientLoaded,
-    people: &[Who],
-    reports: &[Report],
-    not_asked: &[NotAsked],
-    roster: &emergency::Roster,
-) -> Vec<ByHand> {
-    let mut hands = Vec::new();
-    for (who, report) in people.iter().zip(reports) {
-        let known = roster.known(who);
-        let missed = |progress: &Progress| matches!(progress, Progress::Unreached { .. } | Progress::NotAsked { .. });
-        let unreached = report.targets.iter().filter(|(_, outcome)| missed(&outcome.progress));
-        let targets = unreached.map(|(id, _)| id.as_str()).chain(not_asked.iter().map(|one| one.what.as_str()));
-        for target in targets {
-            let records = known.iter().find(|(id, _)| id.as_str() == target).map(|(_, records)| records);
-            let export = loaded.exports.join(format!("{target}.html"));
-            hands.push(ByHand {
-                who: report.who.clone(),
-                target: target.to_owned(),
-                cardholders: records.into_iter().flatten().map(|(id, _)| id.to_string()).collect(),
-                export: export.is_file().then(|| export.display().to_string()),
-            });
-        }
-    }
-    hands
-}
-
-fn finish(terminal: Terminal, done: &Offboarded<'_>) -> Exit {
-    let (reports, complete) = (done.people, done.complete);
-    if reports.iter().any(Report::ambiguous) {
-        terminal.say(
-            "Next: the same command with cardholder:TARGET/ID for the right record, with a kind of key \
-                  (employee:…), or with --all for every one",
-        );
-    }
-    let unknown = reports.iter().filter(|report| !report.known_anywhere()).count();
-    if reports.iter().any(|report| !report.found_anywhere()) {
-        terminal.say("Next: check the spelling of whoever is found on no PACS, or name a card: card:NUMBER");
-    }
-    if unknown == reports.len() && done.not_asked.is_empty() {
-        return Exit::Failed;
-    }
-    if !complete {
-        terminal.say("Next: the same command again (what is done stays done), and hands where it says NOT");
-    }
-    if complete { Exit::Done } else { Exit::Partial }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use lockstep_contract::{KeyKind, TargetId};
 use tokio::sync::watch;
@@ -32,15 +31,24 @@ struct Judgement {
 }
 
 impl Board {
-    pub(crate) fn new(asked: usize, share: Duration) -> Self {
-        let (answered, until) = (watch::Sender::new(0), Instant::now() + share);
-        Self { found: Mutex::default(), answered, asked, until, one: OnceLock::new() }
+    pub(crate) fn new(asked: usize, until: Instant) -> Self {
+        Self { found: Mutex::default(), answered: watch::Sender::new(0), asked, until, one: OnceLock::new() }
     }
 
-    /// Says what a PACS has; nothing when it could not be asked.
+    /// Says what a PACS has; nothing when it could not be asked. It may say more later.
     pub(crate) fn put(&self, target: &TargetId, hits: Hits) {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(target.clone(), hits);
-        self.answered.send_modify(|answered| *answered += 1);
+        let first = self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(target.clone(), hits).is_none();
+        if first {
+            self.answered.send_modify(|answered| *answered += 1);
+        }
+    }
+
+    /// Nobody waits for this PACS any more, whatever it says later.
+    pub(crate) fn answered(&self, target: &TargetId) {
+        let known = self.found.lock().unwrap_or_else(PoisonError::into_inner).contains_key(target);
+        if !known {
+            self.put(target, Hits::new());
+        }
     }
 
     /// Returns when everybody answered, or the share of time is used up.
@@ -71,6 +79,9 @@ impl Board {
             let kinds = common(hits.iter())?;
             (all || agree(&hits)).then_some(Judgement { kinds, hits })
         };
+        if self.all().is_empty() {
+            return false;
+        }
         let Some(judgement) = self.one.get_or_init(judge) else { return false };
         let late = || hits.values().all(|hit| hit.kinds.intersection(&judgement.kinds).next().is_some());
         let together: Vec<Hit> = judgement.hits.iter().chain(hits.values()).cloned().collect();

@@ -10,7 +10,7 @@ fn a_person_is_put_out_with_directory_and_state_gone() {
     fs::remove_file(site.path("people.csv")).expect("removed");
     fs::remove_dir_all(site.path("state")).expect("removed");
     let done = site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]).ends(0);
-    assert!(done.out.contains("Out everywhere: 1 records switched off and read back."), "{}", done.out);
+    assert!(done.out.contains("Out everywhere: 1 record switched off and read back."), "{}", done.out);
     let holder = site.holder(3);
     assert_eq!(holder["status"], "suspended");
     assert_ne!(holder["credentials"][0]["status"], "active");
@@ -53,7 +53,7 @@ fn a_broken_section_does_not_save_anybody_elsewhere() {
     site.write("lockstep.toml", &format!("{CONFIG}{second}"));
     let part = site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]).ends(4);
     assert_eq!(site.holder(3)["status"], "suspended");
-    assert!(part.out.contains("annex: NOT asked"), "{}", part.out);
+    assert!(part.out.contains("annex: NOT reached"), "{}", part.out);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_pacs_that_is_down_is_named() {
     let site = Site::settled();
     site.write("hq.json", "{ this is no PACS");
     let part = site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]).ends(4);
-    assert!(part.out.contains("hq: NOT asked"), "{}", part.out);
+    assert!(part.out.contains("hq: NOT reached"), "{}", part.out);
     assert!(part.out.contains("by hand, employee:1003 on hq: switch off h-03"), "what hands must do: {}", part.out);
 }
 

@@ -1,83 +1,12 @@
 //! Whom an offboarding cuts, whom it leaves alone, and what it says where it could not ask.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::sync::Arc;
 
-use jiff::Timestamp;
-use lockstep_contract::{
-    Cardholder, CardholderId, CorrelationKey, CorrelationKeys, KeyKind, Profile, Status, TargetId, Validity,
-};
-use lockstep_offboard::{Event, Journal, Place, Progress, Report, Request, offboard};
-use lockstep_sim::{Mishap, Operation, Sim, World, standard_capabilities};
+use lockstep_contract::KeyKind;
+use lockstep_offboard::{Event, Progress};
+use lockstep_sim::{Mishap, Operation};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A PACS that can search by these kinds of key only.
-fn pacs(id: &str, kinds: &[KeyKind], holders: &[(&str, &[&str])]) -> Sim {
-    let mut world = World::new(id);
-    for (record, keys) in holders {
-        world = world.with_cardholder(holder(record, keys));
-    }
-    let mut can = standard_capabilities();
-    can.keys = kinds.iter().copied().collect();
-    Sim::in_memory_with(TargetId::new(id).expect("id"), world, can)
-}
-
-fn holder(id: &str, keys: &[&str]) -> Cardholder {
-    let key = |text: &&str| {
-        let (kind, value) = text.split_once(':').expect("a kind");
-        CorrelationKey::new(kind.parse().expect("a kind"), value).expect("a key")
-    };
-    Cardholder {
-        id: CardholderId::new(id).expect("id"),
-        keys: keys.iter().map(key).collect::<CorrelationKeys>(),
-        profile: Profile::new(),
-        status: Status::Active,
-        levels: BTreeSet::new(),
-        credentials: Vec::new(),
-        validity: Validity::ALWAYS,
-        site: None,
-        revision: None,
-    }
-}
-
-fn is_out(sim: &Sim, record: &str) -> bool {
-    sim.world().cardholders[&CardholderId::new(record).expect("id")].status == Status::Suspended
-}
-
-/// Remembers everything.
-#[derive(Default)]
-struct Memory(Mutex<Vec<Event>>);
-
-impl Journal for Memory {
-    fn record(&self, event: &Event) -> Result<(), String> {
-        self.0.lock().expect("whole").push(event.clone());
-        Ok(())
-    }
-}
-
-async fn put_out(who: &str, places: &[&Sim], journal: Arc<dyn Journal>) -> Report {
-    let request = Request {
-        who: who.parse().expect("names somebody"),
-        reason: "theft".into(),
-        by: "Desk".into(),
-        at: Timestamp::UNIX_EPOCH,
-        all: false,
-        dry_run: false,
-    };
-    let place =
-        |sim: &&Sim| Place { target: Arc::new((*sim).clone()), managed: BTreeSet::new(), known: BTreeMap::new() };
-    offboard(&request, places.iter().map(place).collect(), journal, PATIENCE).await
-}
-
-async fn out(who: &str, places: &[&Sim]) -> Report {
-    put_out(who, places, Arc::new(Memory::default())).await
-}
-
-fn progress<'r>(report: &'r Report, target: &str) -> &'r Progress {
-    &report.targets[&TargetId::new(target).expect("id")].progress
-}
+use crate::bed::{Memory, is_out, out, pacs, progress, put_out};
 
 #[tokio::test]
 async fn a_pacs_that_cannot_search_by_what_was_given_was_not_asked() {
@@ -143,24 +72,4 @@ async fn a_dead_pacs_saves_nobody_elsewhere() {
     assert!(is_out(&hq, "h-1"));
     assert!(matches!(progress(&report, "lab"), Progress::Unreached { .. }), "{report:?}");
     assert!(!report.complete());
-}
-
-/// A disk that does not answer as long as the other end is there.
-struct Hung(Mutex<mpsc::Receiver<()>>);
-
-impl Journal for Hung {
-    fn record(&self, _: &Event) -> Result<(), String> {
-        self.0.lock().expect("whole").recv().map_err(|_| "let go".into())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_disk_that_hangs_stops_no_offboarding_and_is_told() {
-    let hq = pacs("hq", &KeyKind::ALL, &[("h-1", &["employee:7"])]);
-    let (hold, disk) = mpsc::channel();
-    let report = put_out("employee:7", &[&hq], Arc::new(Hung(Mutex::new(disk)))).await;
-    drop(hold);
-    assert!(is_out(&hq, "h-1"));
-    assert!(!report.complete());
-    assert!(report.journal_faults.iter().any(|fault| fault.contains("incomplete")), "{report:?}");
 }
