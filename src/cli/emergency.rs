@@ -3,19 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use lockstep_config::LenientLoaded;
 use lockstep_contract::{CardholderId, CorrelationKeys, KeyKind, RunId, TargetId};
-use lockstep_offboard::{Event, Journal, Who};
-use lockstep_store::{Roster as Known, Spool};
+use lockstep_core::{HoldId, Lift};
+use lockstep_offboard::{Event, Journal as _, Who};
+use lockstep_store::{Roster as Known, SpoolError, SpoolFile, read_all, read_open};
 use serde::{Deserialize, Serialize};
 
+use crate::cli::runs;
 use crate::terminal;
 
 mod entries;
+mod open;
+mod record;
 
 pub(crate) use entries::{entries, withheld};
+pub(crate) use open::{Open, open};
+pub(crate) use record::{Named, Record};
 
 /// The folder of the spool within that of the state.
 pub(crate) const SPOOL: &str = "spool";
@@ -33,130 +39,117 @@ pub(crate) struct Line {
     pub keys: CorrelationKeys,
     /// The record they were named by.
     pub record: Option<(TargetId, CardholderId)>,
+    /// What the command is about.
+    #[serde(default)]
+    pub scope: Scope,
     /// When.
     pub at: Timestamp,
     /// What.
     pub event: Event,
 }
 
-/// Where the record of one command goes: one file of the spool, made when it is needed.
-pub(crate) struct Record {
-    folder: Option<PathBuf>,
-    run: RunId,
-    open: Mutex<Option<Spool>>,
-    /// Where it is, known without waiting for whoever writes just now.
-    path: Mutex<Option<PathBuf>>,
+/// What a command is about, beyond the people: needed by whoever goes on with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scope {
+    /// Every record that matches is meant, where there are several.
+    #[serde(default)]
+    pub all: bool,
+    /// Where the person was to be put out.
+    #[serde(default)]
+    pub targets: BTreeSet<TargetId>,
+    /// Parts of the configuration did not even say which target they are: every target counts.
+    #[serde(default)]
+    pub unread: bool,
 }
 
-impl Record {
-    /// The record of a command. Without a folder (a dry run) nothing is recorded.
-    pub(crate) fn new(state: Option<&Path>, run: RunId) -> Self {
-        Self { folder: state.map(|state| state.join(SPOOL)), run, open: Mutex::default(), path: Mutex::default() }
-    }
-
-    /// The journal for one of the people named.
-    pub(crate) fn of(self: &Arc<Self>, nth: usize, who: &Who) -> PersonRecord {
-        let record = match who {
-            Who::Cardholder { target, id } => Some((target.clone(), id.clone())),
-            Who::Key(_) | Who::Bare(_) => None,
+impl Scope {
+    /// Every target that is configured, or those named by `--target`.
+    pub(crate) fn of(loaded: &LenientLoaded, named: &[String], all: bool) -> Self {
+        /// What stands for a part of the configuration that has no id.
+        const NO_TARGET: [&str; 3] = ["configuration", "directory", "targets"];
+        let known = |id: &TargetId| loaded.targets.iter().any(|target| target.id == *id);
+        let is_target = |what: &str| !NO_TARGET.contains(&what) || what.parse().is_ok_and(|id| known(&id));
+        let broken = || loaded.broken.iter().map(|(what, _)| what.as_str()).filter(|what| *what != "directory");
+        let ids = loaded.targets.iter().map(|target| target.id.as_str());
+        let everything = ids.chain(broken().filter(|what| is_target(what)));
+        let targets = match named {
+            [] => everything.filter_map(|id| id.parse().ok()).collect(),
+            named => named.iter().filter_map(|id| id.parse().ok()).collect(),
         };
-        PersonRecord { all: self.clone(), nth, keys: who.keys().into_iter().collect(), record }
-    }
-
-    /// The file, when there is one.
-    pub(crate) fn path(&self) -> Option<PathBuf> {
-        self.path.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn append(&self, line: &Line) -> Result<(), String> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.as_ref().is_none_or(Spool::is_soiled) {
-            let spool = Spool::create(folder, &self.run.to_string()).map_err(|error| error.to_string())?;
-            *self.path.lock().unwrap_or_else(PoisonError::into_inner) = Some(spool.path().to_path_buf());
-            *open = Some(spool);
-        }
-        match open.as_mut() {
-            Some(spool) => spool.append(line).map_err(|error| error.to_string()),
-            None => Ok(()),
-        }
+        let nameless = |what: &str| !is_target(what) || what.parse::<TargetId>().is_err();
+        Self { all, targets, unread: named.is_empty() && broken().any(nameless) }
     }
 }
 
-/// The journal of one person's offboarding.
-pub(crate) struct PersonRecord {
-    all: Arc<Record>,
-    nth: usize,
-    keys: CorrelationKeys,
-    record: Option<(TargetId, CardholderId)>,
+/// The folders of the spool: within that of the state, and the second one, where one is configured.
+#[derive(Debug, Clone)]
+pub(crate) struct Folders {
+    first: PathBuf,
+    second: Option<PathBuf>,
 }
 
-impl Journal for PersonRecord {
-    fn record(&self, event: &Event) -> Result<(), String> {
-        let line = Line {
-            run: self.all.run,
-            nth: self.nth,
-            keys: self.keys.clone(),
-            record: self.record.clone(),
-            at: Timestamp::now(),
-            event: event.clone(),
-        };
-        self.all.append(&line).inspect_err(|_| second_best(&line.event))
+impl Folders {
+    /// By the folder of the state.
+    pub(crate) fn new(state: &Path, second: Option<&Path>) -> Self {
+        Self { first: state.join(SPOOL), second: second.map(Path::to_owned) }
     }
 
-    fn late(&self, event: &Event) {
-        if self.all.folder.is_some() {
-            second_best(event);
-        }
+    /// As configured, however well that reads.
+    pub(crate) fn of(loaded: &LenientLoaded) -> Self {
+        Self::new(&loaded.state, loaded.spool_second.as_deref())
+    }
+
+    /// One after the other, in the order in which they are tried.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Path> {
+        [Some(self.first.as_path()), self.second.as_deref()].into_iter().flatten()
+    }
+
+    /// What no run has taken over yet.
+    pub(crate) fn waiting(&self) -> Result<Vec<SpoolFile<Line>>, SpoolError> {
+        self.each().map(read_all).collect::<Result<Vec<_>, _>>().map(|files| files.into_iter().flatten().collect())
+    }
+
+    /// Damaged files that were taken over as far as they could be, and that nobody has looked at yet.
+    pub(crate) fn broken(&self) -> Vec<PathBuf> {
+        let listed = self.each().filter_map(|folder| std::fs::read_dir(folder).ok());
+        let paths = listed.flatten().flatten().map(|entry| entry.path());
+        let mut broken: Vec<PathBuf> =
+            paths.filter(|path| path.extension().is_some_and(|extension| extension == "broken")).collect();
+        broken.sort();
+        broken
+    }
+
+    /// What was taken over, and is not all done.
+    pub(crate) fn open(&self) -> Result<Vec<SpoolFile<Line>>, SpoolError> {
+        self.each().map(read_open).collect::<Result<Vec<_>, _>>().map(|files| files.into_iter().flatten().collect())
     }
 }
 
-/// The disk does not take the record: stderr is the second place, so that a service manager's log may have it.
-fn second_best(event: &Event) {
-    let line = match event {
-        Event::Hold { who, reason, by, at } => {
-            serde_json::json!({"event": "hold", "who": who, "reason": reason, "by": by, "at": at})
+/// Ends what is open of holds that were lifted, in the spool itself. What cannot be written now is found by the next run.
+pub(crate) fn close_lifted(folders: &Folders, open: &[Open], lifts: &[Lift]) {
+    let mut people = BTreeMap::new();
+    let mut events = Vec::new();
+    for one in open {
+        let hold = HoldId::of(one.run, one.nth);
+        let known = people.values().any(|named: &Named| (named.run, named.nth) == (one.run, one.nth));
+        if let (false, Some(lift)) = (known, lifts.iter().find(|lift| lift.lifted(&hold))) {
+            let by = lift.approved_by.iter().cloned().collect::<Vec<_>>().join(", ");
+            events.push((people.len(), Event::Closed { by }));
+            people.insert(people.len(), one.named());
         }
-        Event::Intent { action, .. } => {
-            serde_json::json!({"event": "intent", "target": action.target, "subject": action.subject})
-        }
-        Event::Ambiguous { target, candidates } => {
-            serde_json::json!({"event": "ambiguous", "target": target, "candidates": candidates})
-        }
-        Event::Outcome { target, cardholder, confirmed, .. } => {
-            serde_json::json!({"event": "outcome", "target": target, "cardholder": cardholder, "confirmed": confirmed})
-        }
-    };
-    terminal::complain(&line.to_string());
-}
-
-/// How many people somebody put out within the last hour, as far as the spool tells. It never keeps anybody from being
-/// put out: what cannot be read counts as nobody.
-pub(crate) fn recently(state: &Path, by: &str, now: Timestamp) -> usize {
-    /// A line of a spool file, read without its chain: taken-over files are only counted here.
-    #[derive(Deserialize)]
-    struct Written {
-        event: Line,
     }
-    let is_recent = |line: &str| match serde_json::from_str::<Written>(line) {
-        Ok(Written { event: Line { event: Event::Hold { by: one, at, .. }, .. } }) => {
-            let age = now.duration_since(at);
-            same_human(one.split(" and ").next().unwrap_or_default(), by) && age < SignedDuration::from_hours(1)
-        }
-        Ok(_) | Err(_) => false,
-    };
-    let files = std::fs::read_dir(state.join(SPOOL)).into_iter().flatten().flatten();
-    let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
-    texts.map(|text| text.lines().filter(|line| is_recent(line)).count()).sum()
-}
-
-/// Two spellings of one name.
-pub(crate) fn same_human(one: &str, other: &str) -> bool {
-    let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    plain(one) == plain(other)
+    if events.is_empty() {
+        return;
+    }
+    let record = Record::going_on(Some(folders), runs::new_run(), people);
+    if let Err(why) = record.record(&events) {
+        terminal::complain(&format!("! it is not on record in the spool that a hold was lifted: {why}"));
+    }
+    record.close();
 }
 
 /// Who is who, as the last good run left it.
+#[derive(Default)]
 pub(crate) struct Roster(Option<Known>);
 
 impl Roster {
@@ -178,5 +171,10 @@ impl Roster {
             }
         }
         known
+    }
+
+    /// Whether Lockstep keeps a record in step; none when the roster cannot tell.
+    pub(crate) fn has_record(&self, target: &TargetId, cardholder: &CardholderId) -> Option<bool> {
+        self.0.as_ref()?.has_record(target, cardholder).ok()
     }
 }

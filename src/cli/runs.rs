@@ -113,8 +113,10 @@ pub(crate) async fn approve(
         let (policy, limits) = (&configured.policy, &configured.limits);
         Some((configured.id.clone(), TargetConditions { fingerprint, policy, limits, history }))
     });
-    let conditions =
-        Conditions { now, config_digest: &context.config.digest, journaled: &journaled, targets: conditions.collect() };
+    let lifted = store.lifts().await.map_err(remembered)?.iter().any(|lift| lift.run == document.header.run);
+    let targets = conditions.collect();
+    let config_digest = &context.config.digest;
+    let conditions = Conditions { now, config_digest, journaled: &journaled, lifted, targets };
     lockstep_core::approve(document, approvals, &conditions)
         .map_err(|refusal| failures::refused(&refusal, Some(plan.path())))
 }
@@ -138,8 +140,7 @@ pub(crate) async fn apply(
 ) -> Result<ApplyReport, Failure> {
     housekeeping::absorb_spool(context, store).await?;
     let order = order(context, targets, store, what.fresh, observer);
-    let all = context.config.targets.iter().map(|target| target.id.clone()).collect();
-    let desk = desk::SpoolDesk::new(&context.config.state, all, store);
+    let desk = desk(context, store);
     let beside = Beside { desk: &desk, document: Some(what.document) };
     let applied = lockstep_engine::apply_beside(order, what.approved, beside).await;
     applied.map_err(|error| failures::run(error, Wrote::Perhaps))
@@ -158,12 +159,19 @@ pub(crate) async fn settle(
         return Ok(());
     }
     let order = order(context, targets.clone(), store, None, observer);
-    let report = lockstep_engine::settle(&order).await.map_err(|error| failures::run(error, Wrote::Perhaps))?;
+    let desk = desk(context, store);
+    let report = lockstep_engine::settle(&order, &desk).await.map_err(|error| failures::run(error, Wrote::Perhaps))?;
     let left = report.targets.values().flat_map(|target| &target.actions).filter(|action| !action.state.is_settled());
     if !open.is_empty() {
         context.terminal.say(&format!("{} actions were open from before; {} still are", open.len(), left.count()));
     }
     Ok(())
+}
+
+/// Where offboardings arrive while a run works.
+fn desk<'a>(context: &Context, store: &'a dyn Store) -> desk::SpoolDesk<'a> {
+    let all = context.config.targets.iter().map(|target| target.id.clone()).collect();
+    desk::SpoolDesk::new(housekeeping::folders(context), all, store)
 }
 
 fn order<'a>(

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_core::Hold;
+use lockstep_contract::TargetId;
+use lockstep_core::{Hold, HoldId};
 use lockstep_engine::{Fuse, JournalEntry, RunRecord};
 use lockstep_view::{Align, Table, escape};
 use serde::Serialize;
 
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::{self, Wrote};
-use crate::cli::{Global, export, housekeeping};
+use crate::cli::settle::Unconfirmed;
+use crate::cli::{Global, emergency, export, held, housekeeping};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -37,8 +39,12 @@ pub(crate) struct Standing {
     targets: Vec<TargetStanding>,
     /// What was begun and is not settled.
     unsettled: Vec<Open>,
+    /// Who was put out by name and may still have access somewhere, until it is read back.
+    open: Vec<Unconfirmed>,
     /// Records of emergency offboardings that no run has taken over yet.
     spooled: usize,
+    /// Records of emergency offboardings that were damaged, and that nobody has looked at yet.
+    damaged: Vec<String>,
 }
 
 /// One target.
@@ -52,8 +58,8 @@ struct TargetStanding {
     holds: Vec<Hold>,
     #[schemars(with = "serde_json::Value")]
     fuse: Fuse,
-    /// When the manual fallback was last written.
-    exported: Option<String>,
+    /// How old the manual fallback is; none when there is none.
+    exported: Option<export::Standing>,
 }
 
 /// An action that is not settled.
@@ -90,40 +96,51 @@ impl Status {
 }
 
 async fn read(context: &Context, runs: u32) -> Result<Standing, Failure> {
+    let folders = housekeeping::folders(context);
     let mut standing = Standing {
         schema: "lockstep/status/1",
         state: context.database().is_file(),
         runs: Vec::new(),
         targets: Vec::new(),
         unsettled: Vec::new(),
-        spooled: housekeeping::spooled(&context.config.state)?,
+        open: Vec::new(),
+        spooled: housekeeping::spooled(&folders)?,
+        damaged: folders.broken().iter().map(|path| path.display().to_string()).collect(),
     };
+    let configured: Vec<TargetId> = context.config.targets.iter().map(|target| target.id.clone()).collect();
+    let open = housekeeping::open(&folders, &configured)?;
     if !standing.state {
+        standing.open = open.iter().map(Unconfirmed::from).collect();
         return Ok(standing);
     }
     let store = context.store()?;
     let remembered = |error| failures::store(error, Wrote::Nothing);
     store.verify().await.map_err(remembered)?;
+    let lifts = store.lifts().await.map_err(remembered)?;
+    let stands = |one: &&emergency::Open| lifts.iter().all(|lift| !lift.lifted(&HoldId::of(one.run, one.nth)));
+    standing.open = open.iter().filter(stands).map(Unconfirmed::from).collect();
     standing.runs = store.runs(runs).await.map_err(remembered)?;
     standing.unsettled = store.unsettled().await.map_err(remembered)?.into_iter().map(Open::from).collect();
-    let manifest = export::manifest(&context.config.exports)?.unwrap_or_default();
     let now = context.now();
+    let manifest = export::manifest(&context.config.exports)?;
+    let exports =
+        manifest.map(|manifest| export::standing(&manifest, context.config.export_age, now)).unwrap_or_default();
     for target in context.targets() {
         let id = &target.id;
         standing.targets.push(TargetStanding {
             target: id.to_string(),
             applied_runs: store.history(id, now).await.map_err(remembered)?.applied_runs,
             links: store.links(id).await.map_err(remembered)?.len(),
-            holds: merged(store.holds(id).await.map_err(remembered)?.0),
+            holds: held::on_target(&*store, id).await.map_err(remembered)?,
             fuse: store.fuse(id, now).await.map_err(remembered)?,
-            exported: manifest.targets.get(id.as_str()).map(|listed| listed.read_at.clone()),
+            exported: exports.iter().find(|one| one.target == id.as_str()).cloned(),
         });
     }
     Ok(standing)
 }
 
 fn text(standing: &Standing, now: Timestamp) -> String {
-    let mut lines = Vec::new();
+    let mut lines = first(standing);
     if !standing.state {
         lines.push("No run yet: there is no state. Next: lockstep plan".into());
     }
@@ -134,26 +151,17 @@ fn text(standing: &Standing, now: Timestamp) -> String {
     lines.extend(runs.lines(0));
     for target in &standing.targets {
         lines.push(target_line(target, now));
-        lines.extend(holds(target).into_iter().map(|held| format!("  ! {}", escape::terminal(&held))));
+        lines.extend(held::lines(&target.holds).into_iter().map(|held| format!("  ! {held}")));
         if let Some(since) = target.fuse.open_since {
             lines.push(format!("  ! fuse open since {}: {}", minute(since), escape::terminal(&target.fuse.reason)));
             lines.push(format!("    next, after looking: lockstep fuse reset {} --by NAME", target.target));
         }
     }
-    for open in &standing.unsettled {
-        let short = open.action.get(..12).unwrap_or(&open.action);
-        lines.push(format!("! not settled on {}: action {short}: {}", open.target, escape::terminal(&open.detail)));
-    }
-    if standing.spooled > 0 {
-        lines.push(format!(
-            "! {} records of emergency offboardings wait for the next plan, apply or sync",
-            standing.spooled
-        ));
-    }
     let all = standing.targets.iter().flat_map(|target| &target.holds);
     let holds: BTreeSet<_> = all.map(|hold| (hold.since, &hold.by, &hold.reason)).collect();
+    let open = if standing.open.is_empty() { String::new() } else { format!(", {} NOT out yet", standing.open.len()) };
     lines.push(format!(
-        "{} runs listed, {} holds, {} not settled.",
+        "{} runs listed, {} holds, {} not settled{open}.",
         standing.runs.len(),
         holds.len(),
         standing.unsettled.len()
@@ -161,42 +169,37 @@ fn text(standing: &Standing, now: Timestamp) -> String {
     lines.join("\n")
 }
 
-/// One offboarding is remembered by identity or key everywhere, and by record where there is one: one hold for people.
-fn merged(holds: Vec<Hold>) -> Vec<Hold> {
-    let mut merged: Vec<Hold> = Vec::new();
-    for hold in holds {
-        let word = |hold: &Hold| (hold.since, hold.by.clone(), hold.reason.clone());
-        let same = |other: &&mut Hold| {
-            word(other) == word(&hold)
-                && (other.person == hold.person || other.person.is_none() || hold.person.is_none())
-        };
-        let Some(other) = merged.iter_mut().find(same) else {
-            merged.push(hold);
-            continue;
-        };
-        other.person = other.person.take().or(hold.person);
-        hold.keys.iter().for_each(|key| other.keys.insert(key.clone()));
-        let more: Vec<_> = hold.cardholders.into_iter().filter(|id| !other.cardholders.contains(id)).collect();
-        other.cardholders.extend(more);
+/// What somebody has to look at comes first.
+fn first(standing: &Standing) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in &standing.open {
+        lines.push(one.line());
+        lines.push(format!("    next: {}", escape::terminal(&one.next)));
     }
-    merged
-}
-
-/// One line for each person held out.
-fn holds(target: &TargetStanding) -> BTreeSet<String> {
-    let line = |hold: &Hold| {
-        let keys: Vec<String> = hold.keys.iter().map(ToString::to_string).collect();
-        let records = hold.cardholders.iter().map(|id| format!("cardholder {id}"));
-        let who = if keys.is_empty() { records.collect::<Vec<_>>().join(", ") } else { keys.join(", ") };
-        let who = if who.is_empty() { hold.person.as_ref().map_or_else(String::new, ToString::to_string) } else { who };
-        format!("held out since {} by {}: {who} ({})", minute(hold.since), hold.by, hold.reason)
-    };
-    target.holds.iter().map(line).collect()
+    for path in &standing.damaged {
+        lines.push(format!("! the record of an emergency offboarding was damaged: {}", escape::terminal(path)));
+        lines.push("    next: compare it with the holds below and with the PACS, then move it away".into());
+    }
+    if standing.spooled > 0 {
+        lines.push(format!(
+            "! {} records of emergency offboardings wait for the next plan, apply or sync",
+            standing.spooled
+        ));
+    }
+    for open in &standing.unsettled {
+        let short = open.action.get(..12).unwrap_or(&open.action);
+        lines.push(format!("! not settled on {}: action {short}: {}", open.target, escape::terminal(&open.detail)));
+    }
+    lines
 }
 
 fn target_line(target: &TargetStanding, now: Timestamp) -> String {
-    let export = match target.exported.as_deref().and_then(|at| at.parse::<Timestamp>().ok()) {
-        Some(at) => format!("fallback export {} old", age(now.duration_since(at))),
+    let export = match &target.exported {
+        Some(one) => {
+            let read_at = one.read_at.parse().unwrap_or(now);
+            let warning = if one.too_old { ", TOO OLD: lockstep export" } else { "" };
+            format!("fallback export {} old{warning}", age(now.duration_since(read_at)))
+        }
         None => "no fallback export".into(),
     };
     format!(

@@ -2,18 +2,20 @@
 //! anew, whatever became of the plan: they matter most when something is down.
 
 use clap::Args;
-use lockstep_core::Left;
-use lockstep_engine::ApplyReport;
+use lockstep_core::{Hold, Left};
+use lockstep_engine::{ApplyReport, Store};
 use serde::Serialize;
 
 use crate::cli::context::{Context, block_on};
 use crate::cli::export::{self, Exported};
+use crate::cli::failures::{self, Wrote};
 use crate::cli::hints::{self, States};
 use crate::cli::outcome::{Numbers, Outcome};
 use crate::cli::plan_dir::PlanDir;
 use crate::cli::progress::{Bars, stop_on_signal};
 use crate::cli::runs::{self, Systems, ToApply};
-use crate::cli::{Global, housekeeping, plan};
+use crate::cli::settle::{self, Settled, Unconfirmed};
+use crate::cli::{Global, alerts, held, housekeeping, plan};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -50,6 +52,11 @@ pub(crate) struct Synced<'a> {
     worklist: Option<String>,
     /// The manual fallback.
     exports: &'a [Exported],
+    /// People held out by name.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    holds: Vec<Hold>,
+    /// Who was put out by name and may still have access somewhere, until it is read back.
+    open: Vec<Unconfirmed>,
 }
 
 impl Sync {
@@ -57,46 +64,71 @@ impl Sync {
         let context = Context::load(global, terminal)?;
         block_on(async {
             stop_on_signal(context.cancel.clone());
-            let synced = sync(&context, self.no_export).await;
-            if synced.is_err() && !self.no_export {
+            let begun = begin(&context).await;
+            let synced = match &begun {
+                Ok((store, settled)) => sync(&context, &**store, settled, self.no_export).await,
+                Err(_) => Ok(Exit::Failed),
+            };
+            if (begun.is_err() || synced.is_err()) && !self.no_export {
                 // The plan failed; the fallback is what people have now. Its own failure must not hide the first one.
-                if let Ok(exports) = export::all(&context, None).await {
-                    export::tell(&context, &exports);
-                }
+                export::after_run(&context).await;
             }
-            synced
+            let (store, settled) = begun?;
+            alerts::after_run(&context, &*store, &settled).await;
+            match synced {
+                Ok(Exit::Done | Exit::Held) if !settled.open.is_empty() => Ok(Exit::Partial),
+                synced => synced,
+            }
         })
     }
 }
 
-async fn sync(context: &Context, no_export: bool) -> Result<Exit, Failure> {
-    let store = context.store()?;
-    housekeeping::absorb_spool(context, &*store).await?;
+/// Before anything else, and whatever else is down: who was put out by name comes first. That goes on without the state,
+/// too, when it cannot be had.
+async fn begin(context: &Context) -> Result<(Box<dyn Store>, Settled), Failure> {
+    let with_state = async {
+        let store = context.store()?;
+        housekeeping::absorb_spool(context, &*store).await?;
+        let settled = housekeeping::settle_spool(context, &*store).await?;
+        Ok((store, settled))
+    };
+    let begun: Result<_, Failure> = with_state.await;
+    if let Err(failure) = &begun
+        && failure.exit != Exit::Busy
+    {
+        settle::without_state(context).await;
+    }
+    begun
+}
+
+async fn sync(context: &Context, store: &dyn Store, settled: &Settled, no_export: bool) -> Result<Exit, Failure> {
     let systems = Systems::open(context)?;
     let bars = Bars::new(context.terminal);
-    runs::settle(context, &systems.targets, &*store, &bars).await?;
-    let planned = runs::plan(context, &systems, &*store, &bars).await;
+    runs::settle(context, &systems.targets, store, &bars).await?;
+    let planned = runs::plan(context, &systems, store, &bars).await;
     bars.clear();
     let planned = planned?;
     let document = planned.document;
     let dir = plan::write(context, &document, None)?;
-    let approved = runs::approve(context, &systems.targets, &*store, &document, &[], &dir).await?;
+    let approved = runs::approve(context, &systems.targets, store, &document, &[], &dir).await?;
     let left = approved.left().to_vec();
     let report = if approved.is_empty() && !left.is_empty() {
         ApplyReport { run: document.header.run, targets: std::collections::BTreeMap::new() }
     } else {
         let what = ToApply { document: &document, approved: &approved, fresh: None };
-        let report = runs::apply(context, systems.targets, &*store, what, &bars).await;
+        let report = runs::apply(context, systems.targets, store, what, &bars).await;
         bars.clear();
         report?
     };
-    housekeeping::after_run(context, &*store).await;
+    housekeeping::after_run(context, store).await;
     let outcome = Outcome { document: &document, report: &report, left: &left };
     let worklist = outcome.write_worklist(&dir)?;
-    let exports = if no_export { Vec::new() } else { export::all(context, Some(&dir)).await? };
+    let exports = if no_export { Vec::new() } else { export::after_run(context).await };
     let unreadable = planned.unreadable.iter().map(|(target, _)| target.to_string()).collect();
-    let done =
-        Done { outcome: &outcome, dir: &dir, worklist: worklist.map(|path| path.display().to_string()), unreadable };
+    let ids = context.targets().map(|target| &target.id);
+    let holds = held::on_any(store, ids).await.map_err(|error| failures::store(error, Wrote::Nothing))?;
+    let worklist = worklist.map(|path| path.display().to_string());
+    let done = Done { outcome: &outcome, dir: &dir, worklist, unreadable, holds, open: settled.unconfirmed() };
     show(context, done, &exports)?;
     plan::tell_unreadable(context.terminal, &planned.unreadable);
     let unreached = !planned.unreadable.is_empty() || exports.iter().any(|one| one.fault.is_some());
@@ -114,10 +146,21 @@ struct Done<'a> {
     dir: &'a PlanDir,
     worklist: Option<String>,
     unreadable: Vec<String>,
+    holds: Vec<Hold>,
+    open: Vec<Unconfirmed>,
+}
+
+impl Done<'_> {
+    /// Who is out by name, and where not yet: before the summary, which stays the last line.
+    fn out_by_name(&self) -> String {
+        let held = held::lines(&self.holds).into_iter().map(|held| format!("= {held}\n"));
+        held.chain(self.open.iter().map(|one| format!("{}\n", one.line()))).collect()
+    }
 }
 
 fn show(context: &Context, done: Done<'_>, exports: &[Exported]) -> Result<(), Failure> {
-    let Done { outcome, dir, worklist, unreadable } = done;
+    let out_by_name = done.out_by_name();
+    let Done { outcome, dir, worklist, unreadable, holds, open } = done;
     let synced = Synced {
         schema: "lockstep/sync/1",
         digest: &outcome.document.digest,
@@ -129,12 +172,13 @@ fn show(context: &Context, done: Done<'_>, exports: &[Exported]) -> Result<(), F
         unreadable,
         worklist: worklist.clone(),
         exports,
+        holds,
+        open,
     };
     context.terminal.show(&synced, || {
         let plan = lockstep_view::plan_text(outcome.document, context.terminal.paint(), 50);
-        format!("{plan}{}", outcome.text())
+        format!("{plan}{out_by_name}{}", outcome.text())
     })?;
-    export::tell(context, exports);
     if let Some(path) = worklist {
         context.terminal.say(&format!("What is open, for human hands: {path}"));
     }

@@ -8,7 +8,7 @@ use lockstep_contract::{
     Action, ActionId, Cardholder, CardholderId, CorrelationKeys, KeyKind, PersonId, Reduction, RunId, Step, Subject,
     TargetId,
 };
-use lockstep_core::{ActionEvent, Hold, LaneKind, Links};
+use lockstep_core::{ActionEvent, Hold, HoldId, LaneKind, Links};
 use lockstep_engine::{Intent, LinkChange, Outcome, SpoolEntry};
 use lockstep_offboard::Event;
 
@@ -28,24 +28,37 @@ struct Told<'l> {
 
 /// What a hold says: who asked, why, since when, and by which keys the person was named.
 struct Word {
+    id: HoldId,
     keys: CorrelationKeys,
     by: String,
     reason: String,
     since: Timestamp,
 }
 
-impl Told<'_> {
+impl<'l> Told<'l> {
+    /// The last word counts, but once something was read back as done it is.
+    fn outcome(&mut self, target: &'l TargetId, cardholder: &'l CardholderId, line: &'l Line) {
+        let confirmed = |line: &Line| matches!(line.event, Event::Outcome { confirmed: true, .. });
+        let known = self.outcomes.entry((target, cardholder)).or_insert(line);
+        if !confirmed(known) {
+            *known = line;
+        }
+    }
+
     /// As written first of all; when that line is lost, what was sent still tells that somebody is to stay out.
     fn word(&self) -> Option<Word> {
         if let Some(line) = self.hold
-            && let Event::Hold { reason, by, at, .. } = &line.event
+            && let Event::Hold { reason, ticket, by, at, .. } = &line.event
         {
-            return Some(Word { keys: line.keys.clone(), by: by.clone(), reason: reason.clone(), since: *at });
+            let id = HoldId::of(line.run, line.nth);
+            let reason = ticket.as_ref().map_or_else(|| reason.clone(), |ticket| format!("{reason} (ticket {ticket})"));
+            return Some(Word { id, keys: line.keys.clone(), by: by.clone(), reason, since: *at });
         }
         let (line, action, _) = self.intents.values().next()?;
         let reason = action.because.why.first().map_or_else(String::new, |why| why.text.clone());
         let by = "an offboarding whose record is damaged".to_owned();
-        Some(Word { keys: CorrelationKeys::new(), by, reason, since: line.at })
+        let id = HoldId::of(line.run, line.nth);
+        Some(Word { id, keys: CorrelationKeys::new(), by, reason, since: line.at })
     }
 }
 
@@ -66,8 +79,10 @@ pub(crate) fn entries(lines: &[Line], links: &BTreeMap<TargetId, Links>) -> Vec<
             Event::Ambiguous { .. } => told.ambiguous = true,
             Event::Outcome { target, cardholder, .. } => {
                 told.records.entry(target).or_default().insert(cardholder);
-                told.outcomes.insert((target, cardholder), line);
+                told.outcome(target, cardholder, line);
             }
+            // What is open is told by the spool itself.
+            Event::Ended { .. } | Event::Closed { .. } => {}
         }
     }
     people.values().flat_map(|told| holds(told, links).into_iter().chain(actions(told))).collect()
@@ -82,6 +97,7 @@ pub(crate) fn withheld(lines: &[Line], links: &BTreeMap<TargetId, Links>) -> Vec
             && !line.keys.is_empty()
         {
             let hold = Hold {
+                id: HoldId::of(line.run, line.nth),
                 person: None,
                 cardholders: Vec::new(),
                 keys: line.keys.clone(),
@@ -95,8 +111,9 @@ pub(crate) fn withheld(lines: &[Line], links: &BTreeMap<TargetId, Links>) -> Vec
     entries
 }
 
-/// The person stays out: by identity on every PACS, and by record on each where one was named or acted on; by key alone
-/// only when nobody is known to have it. After an ambiguous answer, at which nothing was done, no key holds anybody.
+/// The person stays out: by identity on every PACS, by record on each where one was named or acted on, and by every key
+/// they are known to have, so that the same human does not come in again under another identity. After an ambiguous
+/// answer, at which nothing was done, no key holds anybody.
 fn holds(told: &Told<'_>, links: &BTreeMap<TargetId, Links>) -> Vec<SpoolEntry> {
     let Some(word) = told.word() else { return Vec::new() };
     let named: BTreeSet<_> = told
@@ -113,23 +130,37 @@ fn holds(told: &Told<'_>, links: &BTreeMap<TargetId, Links>) -> Vec<SpoolEntry> 
         let person = person.cloned();
         entries.push(SpoolEntry::Hold {
             targets,
-            hold: Hold { person, cardholders, keys, by, reason, since: word.since },
+            hold: Hold { id: word.id.clone(), person, cardholders, keys, by, reason, since: word.since },
         });
     };
+    // A key that turns out to be several humans' puts none of them out; planning sees to that. A card number stays out
+    // of the state.
+    let keys: CorrelationKeys = if told.ambiguous { CorrelationKeys::new() } else { keys(told, &word, &owners, links) };
     for person in &owners {
-        put(BTreeSet::new(), Some(person), Vec::new(), CorrelationKeys::new());
+        put(BTreeSet::new(), Some(person), Vec::new(), keys.clone());
     }
-    // Whoever is nobody of ours yet must not come in later: a joiner, or somebody on a PACS that could not be asked. A
-    // key that turns out to be several humans' puts none of them out; planning sees to that. A card number stays out of
-    // the state.
-    let keys: CorrelationKeys = word.keys.iter().filter(|key| key.kind() != KeyKind::Card).cloned().collect();
-    if owners.is_empty() && !keys.is_empty() && !told.ambiguous {
+    // Whoever is nobody of ours yet must not come in later: a joiner, or somebody on a PACS that could not be asked.
+    if owners.is_empty() && !keys.is_empty() {
         put(BTreeSet::new(), None, Vec::new(), keys);
     }
     for ((target, person), cardholders) in records {
         put(BTreeSet::from([target]), person.as_ref(), cardholders, CorrelationKeys::new());
     }
     entries
+}
+
+/// Every key that this human is known to have: those named, those of their records, and those their links remember.
+fn keys(
+    told: &Told<'_>,
+    word: &Word,
+    owners: &BTreeSet<PersonId>,
+    links: &BTreeMap<TargetId, Links>,
+) -> CorrelationKeys {
+    let of_links = links.values().flat_map(|links| owners.iter().filter_map(|person| links.of_person(person)));
+    let linked = of_links.flat_map(|link| link.keys.iter().cloned().collect::<Vec<_>>());
+    let of_records = told.intents.values().flat_map(|(_, _, before)| before.keys.iter().cloned());
+    let all = word.keys.iter().cloned().chain(linked).chain(of_records);
+    all.filter(|key| key.kind() != KeyKind::Card).collect()
 }
 
 /// Records by target and owner, and the owners.
@@ -228,7 +259,7 @@ mod tests {
         let at = Timestamp::UNIX_EPOCH;
         let intent = |before| Event::Intent { action: Box::new(action.clone()), before: Box::new(before) };
         let events = [
-            Event::Hold { who: "card:…1".into(), reason: "theft".into(), by: "Desk".into(), at },
+            Event::Hold { who: "card:…1".into(), reason: "theft".into(), ticket: None, by: "Desk".into(), at },
             intent(holder(Status::Active)),
             intent(holder(Status::Other("half off".into()))),
             Event::Outcome {
@@ -243,6 +274,7 @@ mod tests {
             nth: 0,
             keys: [CorrelationKey::new(KeyKind::Card, "26-1").expect("key")].into_iter().collect(),
             record: None,
+            scope: crate::cli::emergency::Scope::default(),
             at,
             event,
         };
@@ -334,11 +366,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_alone_holds_the_one_person_who_has_it_and_never_by_key() {
+    fn a_key_alone_holds_the_one_person_who_has_it_and_nobody_who_has_another() {
         let links = linked(&[link("p-1", "h-1", "1"), link("p-2", "h-2", "2")]);
         let entries = entries(&only_hold(None), &links);
         let held = held(&entries);
-        assert!(!held.is_empty() && held.iter().all(|(hold, _)| hold.keys.is_empty()), "{held:?}");
+        let other = CorrelationKey::new(KeyKind::Employee, "2").expect("key");
+        assert!(!held.is_empty() && held.iter().all(|(hold, _)| !hold.keys.contains(&other)), "{held:?}");
+        assert!(held.iter().any(|(hold, _)| !hold.keys.is_empty()), "the same human under another identity: {held:?}");
         assert!(held.iter().all(|(hold, _)| hold.person == Some(PersonId::new("p-1").expect("id"))), "{held:?}");
         assert!(held.iter().any(|(hold, _)| hold.cardholders == [CardholderId::new("h-1").expect("id")]), "{held:?}");
     }

@@ -11,9 +11,8 @@ use async_trait::async_trait;
 use lockstep_contract::TargetId;
 use lockstep_core::{Holds, Links};
 use lockstep_engine::{Desk, SpoolEntry, Store};
-use lockstep_store::{SpoolFile, read_all};
 
-use crate::cli::emergency::{self, Line};
+use crate::cli::emergency::{self, Folders};
 
 /// What a folder holds: names, lengths and times. A file that grew is another one.
 type Listing = Vec<(PathBuf, u64, Option<SystemTime>)>;
@@ -22,19 +21,28 @@ type ByTarget = BTreeMap<TargetId, Arc<Holds>>;
 
 /// Knows who is held out by the spool of this state.
 pub(crate) struct SpoolDesk<'a> {
-    folder: PathBuf,
+    folders: Folders,
     targets: Vec<TargetId>,
     store: &'a dyn Store,
     seen: Mutex<(Listing, Arc<ByTarget>)>,
 }
 
 impl<'a> SpoolDesk<'a> {
-    pub(crate) fn new(state: &Path, targets: Vec<TargetId>, store: &'a dyn Store) -> Self {
-        Self { folder: state.join(emergency::SPOOL), targets, store, seen: Mutex::default() }
+    pub(crate) fn new(folders: Folders, targets: Vec<TargetId>, store: &'a dyn Store) -> Self {
+        Self { folders, targets, store, seen: Mutex::default() }
+    }
+
+    /// What both folders hold.
+    fn listing(&self) -> Result<Listing, String> {
+        let mut all = Listing::new();
+        for folder in self.folders.each() {
+            all.extend(listing(folder).map_err(|error| format!("{}: {error}", folder.display()))?);
+        }
+        Ok(all)
     }
 
     async fn read(&self) -> Result<ByTarget, String> {
-        let files: Vec<SpoolFile<Line>> = read_all(&self.folder).map_err(|error| error.to_string())?;
+        let files = self.folders.waiting().map_err(|error| error.to_string())?;
         let mut links: BTreeMap<TargetId, Links> = BTreeMap::new();
         for target in &self.targets {
             links.insert(target.clone(), self.store.links(target).await.map_err(|error| error.to_string())?);
@@ -77,7 +85,7 @@ fn listing(folder: &Path) -> io::Result<Listing> {
 impl Desk for SpoolDesk<'_> {
     async fn holds(&self, target: &TargetId) -> Result<Arc<Holds>, String> {
         // Listed before it is read: what arrives in between makes the next look read again.
-        let now = listing(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))?;
+        let now = self.listing()?;
         let known = {
             let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             (seen.0 == now).then(|| seen.1.clone())
@@ -101,6 +109,7 @@ mod tests {
     use lockstep_store::{MemoryStore, Spool, set_aside};
 
     use super::*;
+    use crate::cli::emergency::Line;
 
     fn line(employee: &str) -> Line {
         let key = CorrelationKey::new(KeyKind::Employee, employee).expect("a key");
@@ -109,10 +118,12 @@ mod tests {
             nth: 0,
             keys: [key].into_iter().collect(),
             record: None,
+            scope: emergency::Scope::default(),
             at: Timestamp::UNIX_EPOCH,
             event: Event::Hold {
                 who: employee.to_owned(),
                 reason: "dismissed".to_owned(),
+                ticket: None,
                 by: "desk".to_owned(),
                 at: Timestamp::UNIX_EPOCH,
             },
@@ -122,9 +133,10 @@ mod tests {
     #[tokio::test]
     async fn whoever_is_put_out_while_a_run_works_is_known_at_once() {
         let state = tempfile::tempdir().expect("a folder");
+        let second = state.path().join("second");
         let hq = TargetId::new("hq").expect("an id");
         let store = MemoryStore::new();
-        let desk = SpoolDesk::new(state.path(), vec![hq.clone()], &store);
+        let desk = SpoolDesk::new(Folders::new(state.path(), Some(&second)), vec![hq.clone()], &store);
         let held = async || {
             let holds = desk.holds(&hq).await?;
             let on = |employee: &str| holds.on(None, None, line(employee).keys.iter()).is_some();
@@ -136,7 +148,7 @@ mod tests {
         assert_eq!(held().await, Ok([false, false]), "nothing said yet");
         spool.append(&line("e1")).expect("written");
         assert_eq!((held().await, held().await), (Ok([true, false]), Ok([true, false])));
-        Spool::create(&folder, "second").expect("made").append(&line("e2")).expect("written");
+        Spool::create(&second, "second").expect("made").append(&line("e2")).expect("written");
         assert_eq!(held().await, Ok([true, true]));
         set_aside(spool.path()).expect("renamed");
         assert_eq!(held().await, Ok([false, true]), "what was taken over is in the state");
