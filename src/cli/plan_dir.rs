@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lockstep_core::{Approval, PlanDocument};
-use lockstep_view::{report_csv, report_html, worklist_html};
+use lockstep_view::{report_csv, report_html, worklist_csv, worklist_html};
 
-use crate::cli::{failures, files};
+use crate::cli::{failures, files, worklist};
 use crate::exit::{Exit, Failure};
 
 /// The plan itself.
@@ -80,7 +80,9 @@ impl PlanDir {
         files::create(&folder.join(PLAN), &document.to_jsonl())?;
         files::create(&folder.join("report.html"), report_html(document).as_bytes())?;
         files::create(&folder.join("report.csv"), &report_csv(document))?;
-        files::create(&folder.join("worklist.html"), worklist_html(document).as_bytes())?;
+        let list = worklist::of_plan(document);
+        files::create(&folder.join("worklist.html"), worklist_html(&list).as_bytes())?;
+        files::create(&folder.join("worklist.csv"), &worklist_csv(&list))?;
         files::sync_folder(&folder.join(PLAN))
     }
 

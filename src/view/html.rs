@@ -4,12 +4,14 @@
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
-/// The style sheet of every page.
+/// The style sheet of reports.
 pub(crate) const STYLE: &str = include_str!("templates/style.css");
+/// The style sheet of what is printed for human hands: black and white, large.
+pub(crate) const SHEET_STYLE: &str = include_str!("templates/sheet.css");
 
-/// The content security policy of a page: nothing but that style sheet.
-pub(crate) fn policy() -> String {
-    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+/// The content security policy of a page: nothing but this style sheet.
+pub(crate) fn policy(style: &str) -> String {
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(style.as_bytes()));
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
 }
 

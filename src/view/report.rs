@@ -8,6 +8,7 @@ use lockstep_core::{Code, EntryState, Finding, LinkProposal, Overrule, PlanDocum
 
 use crate::escape::{cell, number, short_digest};
 use crate::html::{STYLE, minute, policy, sentence};
+use crate::reinstatement::reinstatement_lines;
 use crate::row::{Category, Row, rows, situation_label};
 use crate::text::summary_line;
 
@@ -26,6 +27,7 @@ struct ReportPage<'d> {
     summary: String,
     tiles: [Tile; 6],
     high: bool,
+    lifts: Vec<String>,
     introductions: Vec<Guard<'d>>,
     guards: Vec<Guard<'d>>,
     groups: Vec<Group<'d>>,
@@ -37,6 +39,7 @@ struct ReportPage<'d> {
     waiting: String,
     waiting_any: bool,
     waiting_is_one: bool,
+    waiting_none: bool,
 }
 
 struct Tile {
@@ -86,7 +89,7 @@ pub fn report_html(plan: &PlanDocument) -> String {
     let waiting = plan.in_state(|state| matches!(state, EntryState::NeedsApproval)).count();
     ReportPage {
         style: STYLE,
-        policy: policy(),
+        policy: policy(STYLE),
         plan,
         digest_short: short_digest(&plan.digest),
         created: minute(plan.header.created),
@@ -94,12 +97,14 @@ pub fn report_html(plan: &PlanDocument) -> String {
         summary: summary_line(plan),
         tiles: tiles(plan),
         high,
+        lifts: reinstatement_lines(plan),
         introductions,
         guards,
         waiting: count(waiting),
-        waiting_any: waiting > 0,
+        waiting_any: waiting > 0 || plan.header.reinstate.is_some(),
         waiting_is_one: waiting == 1,
-        groups: groups(all),
+        waiting_none: waiting == 0,
+        groups: groups(all, plan.header.reinstate.is_some()),
         decisions,
         notes,
         notes_left,
@@ -161,7 +166,12 @@ pub(crate) const fn overrule_words(overrule: Overrule) -> &'static str {
     }
 }
 
-fn groups(all: Vec<Row<'_>>) -> Vec<Group<'_>> {
+const BACK: &str = "Lockstep switched their record off and would switch it on again. Cards stay off until somebody at the \
+                    badge office switches them on.";
+const REINSTATED: &str =
+    "Exactly what the offboarding took is given back. What is not listed stays as it is, cards reported lost included.";
+
+fn groups(all: Vec<Row<'_>>, reinstates: bool) -> Vec<Group<'_>> {
     let mut groups = [
         (
             Category::Leaver,
@@ -169,12 +179,7 @@ fn groups(all: Vec<Row<'_>>) -> Vec<Group<'_>> {
             "Their records and cards are switched off, and can be switched on again.",
         ),
         (Category::Joiner, "People who are new", "A record is created for each; cards are issued by the badge office."),
-        (
-            Category::Return,
-            "People who are back",
-            "Lockstep switched their record off and would switch it on again. Cards stay off until somebody at the badge \
-             office switches them on.",
-        ),
+        (Category::Return, "People who are back", if reinstates { REINSTATED } else { BACK }),
         (Category::Mover, "People whose access changes", "What they gain and what they lose happens together."),
         (Category::Details, "Records whose details change", "Names and the like. No door is concerned."),
     ]

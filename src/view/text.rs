@@ -4,6 +4,7 @@ use lockstep_contract::TargetId;
 use lockstep_core::{PlanDocument, Severity, Trip};
 
 use crate::escape::{number, short_digest, terminal};
+use crate::reinstatement::reinstatement_lines;
 use crate::report::{overrule_words, waits_as_a_whole};
 use crate::row::{Row, rows};
 use crate::table::{Align, Table};
@@ -45,6 +46,9 @@ pub fn summary_line(plan: &PlanDocument) -> String {
 /// The whole plan as lines. At most `rows_max` changes are listed; the files beside it have all.
 pub fn plan_text(plan: &PlanDocument, paint: Paint, rows_max: usize) -> String {
     let mut out = String::new();
+    for line in reinstatement_lines(plan) {
+        push(&mut out, &paint.paint(33, &format!("+ {}", terminal(&line))));
+    }
     for line in changes(rows(plan), paint, rows_max) {
         push(&mut out, &line);
     }

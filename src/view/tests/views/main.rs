@@ -1,10 +1,11 @@
 //! What people read. One plan with every kind of change and with hostile names, through every view.
 
+mod by_hand;
 mod sample;
 
 use lockstep_contract::{CardholderId, CorrelationKey, CorrelationKeys, KeyKind, PersonId};
 use lockstep_core::{Code, LinkProposal, Overrule, Trip};
-use lockstep_view::{Paint, plan_text, report_csv, report_html, summary_line, worklist_html};
+use lockstep_view::{Paint, plan_text, report_csv, report_html, summary_line};
 
 /// A page must not be able to call anywhere or run anything, whatever a name holds.
 fn assert_inert(html: &str) {
@@ -116,23 +117,6 @@ fn a_rollback_says_that_it_is_one() {
     plan.header.directory = None;
     let html = report_html(&plan);
     assert!(html.contains("to undo what an earlier run did") && !html.contains("People read"));
-}
-
-#[test]
-fn the_worklist_marks_what_nobody_has_agreed_to_yet() {
-    let html = worklist_html(&sample::plan());
-    let marks = html.matches("only after approval").count();
-    assert_eq!(marks, 2, "the joiner and the mover; the leaver and the renamed run by themselves");
-}
-
-#[test]
-fn worklist_leaves_out_what_is_held_and_puts_leavers_first() {
-    let html = worklist_html(&sample::plan());
-    assert_inert(&html);
-    let leaver = html.find("Ada Lovelace").expect("the leaver");
-    let joiner = html.find("Grace Hopper").expect("the joiner");
-    assert!(leaver < joiner, "access is cut before it is given");
-    assert!(!html.contains("Held Person"), "nobody agreed to what a guard holds");
 }
 
 #[test]

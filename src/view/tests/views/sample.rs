@@ -178,6 +178,8 @@ pub(crate) fn plan() -> PlanDocument {
             version: "0.1.0".into(),
             directory: Some(DirectoryId::new("corp").expect("id")),
             config_digest: sha256_hex(b"config"),
+            by: None,
+            reinstate: None,
         },
         targets: vec![section(&entries)],
         entries,
