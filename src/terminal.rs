@@ -1,5 +1,7 @@
 //! The two streams: data on stdout, talk and progress on stderr. Nothing else in the program writes to either.
 
+mod talk;
+
 use std::io::{self, IsTerminal, Write};
 
 use lockstep_view::{Paint, escape};
@@ -48,6 +50,8 @@ impl Terminal {
     #[expect(clippy::unused_self, reason = "whoever may write data was handed the terminal")]
     /// Data, as it is. A reader that went away (`| head`) is not a failure; a full disk is.
     pub(crate) fn data(self, bytes: &[u8]) -> Result<(), Failure> {
+        // What was said before stands before it, where both go to one terminal.
+        flush();
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -91,8 +95,28 @@ impl Terminal {
 /// A failure on stderr, even when quiet.
 pub(crate) fn complain(text: &str) {
     let clean: Vec<String> = text.lines().map(escape::terminal).collect();
-    // Nowhere to report that stderr is gone.
-    let _ = writeln!(io::stderr().lock(), "{}", clean.join("\n"));
+    talk::write(format!("{}\n", clean.join("\n")).into_bytes());
+}
+
+/// The log, a line at a time, on the same way as all other talk.
+pub(crate) fn log() -> impl Write {
+    struct Log;
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            talk::write(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    io::LineWriter::new(Log)
+}
+
+/// Waits until all talk is out, but not for a reader that does not read.
+pub(crate) fn flush() {
+    talk::flush();
 }
 
 /// Asks a question on the terminal and returns the answer; `None` when nobody is there to answer.
@@ -100,9 +124,11 @@ pub(crate) fn ask(question: &str) -> Option<String> {
     if !io::stdin().is_terminal() {
         return None;
     }
+    flush();
     let mut stderr = io::stderr().lock();
     let _ = write!(stderr, "{question} ");
     let _ = stderr.flush();
+    drop(stderr);
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).ok()?;
     Some(answer.trim().to_owned())

@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 /// All our entries stand under this name.
 const SERVICE: &str = "lockstep";
 /// An unattended run must not wait for a person who is not there.
-const READ_PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const READ_PATIENCE: Duration = Duration::from_secs(15);
+/// For a secret that is kept somewhere else, too.
+pub(super) const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 /// Somebody at a terminal may have to type a password to unlock the store.
 const WRITE_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -22,8 +24,8 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(120);
 const INSTEAD: &str = "on a server without a desktop session use systemd:NAME or file:PATH instead";
 
 /// The secret of this name.
-pub(super) fn get(name: &str) -> Result<Secret, String> {
-    with(name, READ_PATIENCE, |entry, name| read(&entry, name))
+pub(super) fn get(name: &str, patience: Duration) -> Result<Secret, String> {
+    with(name, patience, |entry, name| read(&entry, name))
 }
 
 /// Stores a secret under a name, in place of the one that was there.
@@ -108,7 +110,7 @@ fn patiently<T: Send + 'static>(
     match waiting.recv_timeout(patience) {
         Ok(outcome) => outcome,
         Err(mpsc::RecvTimeoutError::Timeout) => Err(format!(
-            "the credential store did not answer within {} seconds; it may be waiting to be unlocked: unlock it and \
+            "the credential store did not answer within {} s; it may be waiting to be unlocked: unlock it and \
              try again; {INSTEAD}",
             patience.as_secs()
         )),

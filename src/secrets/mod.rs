@@ -14,8 +14,9 @@ mod systemd;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use lockstep_contract::{Secret, SecretError, SecretRef, Secrets};
+use lockstep_contract::{Secret, SecretError, SecretRef, SecretRefs, Secrets};
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// Nothing that is a secret is larger; a larger file is the wrong file.
@@ -33,15 +34,42 @@ impl Stores {
     }
 }
 
-impl Secrets for Stores {
-    fn get(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+impl Stores {
+    /// `patience` is for whoever may not answer at all.
+    fn fetch(&self, reference: &SecretRef, patience: Duration) -> Result<Secret, SecretError> {
         let found = match reference {
             SecretRef::Systemd(name) => systemd::get(std::env::var_os("CREDENTIALS_DIRECTORY").as_deref(), name),
-            SecretRef::Keyring(name) => keyring::get(name),
+            SecretRef::Keyring(name) => keyring::get(name, patience),
             SecretRef::File(path) => file::get(&self.base.join(path)),
             SecretRef::Env(name) => env::get(std::env::var_os(name), name),
         };
         found.map_err(|message| SecretError { reference: reference.clone(), message })
+    }
+}
+
+impl Secrets for Stores {
+    fn get(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
+        self.fetch(reference, keyring::READ_PATIENCE)
+    }
+
+    /// Nobody waits long for a place while there is another one. What failed is told even when another one did: it may be
+    /// the other one that is down next time.
+    fn first(&self, references: &SecretRefs) -> Result<Secret, SecretError> {
+        let mut failed: Vec<SecretError> = Vec::new();
+        let last = references.iter().len() - 1;
+        for (nth, reference) in references.iter().enumerate() {
+            let patience = if nth < last { keyring::SHORT_PATIENCE } else { keyring::READ_PATIENCE };
+            match self.fetch(reference, patience) {
+                Ok(secret) => {
+                    for error in &failed {
+                        crate::terminal::complain(&format!("! {error}; {reference} is used instead"));
+                    }
+                    return Ok(secret);
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        Err(SecretError::all(failed))
     }
 }
 

@@ -2,13 +2,16 @@
 //! Made for tests of the whole program, which care about what a PACS ends up with. This module must not know the
 //! connector.
 
+mod door;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use serde_json::{Map, Value, json};
+
+pub use door::Mood;
+use door::{Door, Request};
 
 /// What is wrong with the lists of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +36,15 @@ pub type Access = BTreeMap<String, (bool, BTreeSet<String>)>;
 /// A running server. It ends with the test program.
 #[derive(Debug)]
 pub struct Scripted {
-    address: SocketAddr,
+    door: Door,
     shared: Arc<Mutex<Records>>,
 }
 
-#[derive(Debug, Default)]
+/// What a server held at some time.
+#[derive(Debug, Clone)]
+pub struct Kept(Records);
+
+#[derive(Debug, Clone, Default)]
 struct Records {
     users: BTreeMap<String, Value>,
     groups: BTreeMap<String, Value>,
@@ -56,22 +63,52 @@ impl Scripted {
     /// # Errors
     /// When no port is to be had.
     pub fn start() -> Result<Self, String> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        Self::start_at(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    /// Starts an empty server at an address of this machine. One that nobody else uses keeps its port free while the
+    /// server is dead.
+    ///
+    /// # Errors
+    /// When no port is to be had.
+    pub fn start_at(address: IpAddr) -> Result<Self, String> {
         let shared = Arc::new(Mutex::new(Records::default()));
         let own = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let records = Arc::clone(&own);
-                thread::spawn(move || serve(&stream, &records));
-            }
-        });
-        Ok(Self { address, shared })
+        let door = Door::open(address, move |request| locked(&own).answer(request))?;
+        Ok(Self { door, shared })
+    }
+
+    /// From now on it behaves like this.
+    ///
+    /// # Errors
+    /// When it was dead, and its port is not to be had again.
+    pub fn behave(&self, mood: Mood) -> Result<(), String> {
+        self.door.behave(mood)
+    }
+
+    /// From now on only who shows this token gets an answer.
+    pub fn demand(&self, token: &str) {
+        self.door.demand(token);
+    }
+
+    /// When its last answer went out.
+    pub fn last_answer(&self) -> Option<std::time::Instant> {
+        self.door.last()
+    }
+
+    /// What it holds now.
+    pub fn keep(&self) -> Kept {
+        Kept(locked(&self.shared).clone())
+    }
+
+    /// Holds again what it held then.
+    pub fn restore(&self, kept: &Kept) {
+        locked(&self.shared).clone_from(&kept.0);
     }
 
     /// The base address.
     pub fn url(&self) -> String {
-        format!("http://{}/scim/v2", self.address)
+        format!("http://{}/scim/v2", self.door.address())
     }
 
     /// Adds a user, and returns the id.
@@ -115,73 +152,6 @@ fn locked(records: &Mutex<Records>) -> MutexGuard<'_, Records> {
 
 fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
-}
-
-struct Request {
-    method: String,
-    path: Vec<String>,
-    query: BTreeMap<String, String>,
-    body: Value,
-}
-
-fn serve(stream: &TcpStream, records: &Mutex<Records>) {
-    let _ = stream.set_nodelay(true);
-    let Ok(writing) = stream.try_clone() else { return };
-    let (mut reader, mut writer) = (BufReader::new(stream), writing);
-    while let Some(request) = read_request(&mut reader) {
-        let (status, body) = locked(records).answer(&request);
-        let body = if status == 204 { String::new() } else { body.to_string() };
-        let head = format!(
-            "HTTP/1.1 {status} x\r\ncontent-type: application/scim+json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        let head = if status == 204 { "HTTP/1.1 204 x\r\n\r\n".to_owned() } else { head };
-        if writer.write_all((head + &body).as_bytes()).is_err() {
-            return;
-        }
-    }
-}
-
-fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut words = line.split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok().filter(|read| *read > 0)?;
-        let Some((name, value)) = header.split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut bytes = vec![0; length];
-    reader.read_exact(&mut bytes).ok()?;
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    Some(Request {
-        method,
-        path: path.trim_start_matches("/scim/v2").split('/').filter(|part| !part.is_empty()).map(decoded).collect(),
-        query: pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect(),
-        body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-    })
-}
-
-/// Undoes the escapes of a URL.
-fn decoded(text: &str) -> String {
-    let (mut bytes, mut out) = (text.bytes(), Vec::new());
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits = [bytes.next().unwrap_or(b'0'), bytes.next().unwrap_or(b'0')];
-                u8::from_str_radix(&String::from_utf8_lossy(&digits), 16).unwrap_or(b'?')
-            }
-            other => other,
-        });
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn error(status: u16, detail: &str) -> (u16, Value) {
