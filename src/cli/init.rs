@@ -42,6 +42,12 @@ const MAPPING: &str = "mappings/hq.toml";
 
 /// Values for what must be set: plausible, and plainly to be changed.
 const EXAMPLES: &[(&str, &str, &str)] = &[
+    ("entra", "tenant", "\"00112233-4455-6677-8899-aabbccddeeff\""),
+    (
+        "entra",
+        "auth",
+        "{ client_id = \"00112233-4455-6677-8899-aabbccddeeff\", certificate = \"entra.pem\", key = \"keyring:entra-key\" }",
+    ),
     ("hr-csv", "people", "\"people.csv\""),
     ("hr-csv", "groups", "\"groups.csv\""),
     ("ldap", "url", "\"ldaps://dc1.corp.example\""),

@@ -137,7 +137,7 @@ impl ConfigError {
     }
 
     /// Makes it a warning.
-    pub(crate) fn warning(mut self) -> Self {
+    pub fn warning(mut self) -> Self {
         self.0.severity = Severity::Warning;
         self
     }

@@ -13,15 +13,32 @@ use crate::mapping;
 use crate::redact::hide_secrets;
 use crate::settings::Settings;
 use crate::table::{Report, Section, Text};
-use crate::value::{CALL_BUDGET, OFFBOARD_PATIENCE, approval, limits};
+use crate::value::{
+    CALL_BUDGET, EXPORT_AGE, OFFBOARD_PATIENCE, approval, export_keep_days, export_recipients, limits,
+    offboard_per_hour,
+};
 use crate::{Config, DirectoryConfig, Loaded, TargetConfig};
 
 /// No configuration a person wrote is larger than this.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Keys of the whole file.
-pub(crate) const FILE_KEYS: &[&str] =
-    &["approval", "state", "plans", "exports", "call_budget", "offboard_patience", "directory", "target"];
+pub(crate) const FILE_KEYS: &[&str] = &[
+    "approval",
+    "state",
+    "spool_second",
+    "plans",
+    "exports",
+    "export_age",
+    "export_keep_days",
+    "export_recipients",
+    "alerts",
+    "call_budget",
+    "offboard_patience",
+    "offboard_per_hour",
+    "directory",
+    "target",
+];
 /// Keys of a `[[directory]]` that are ours; all others are the connector's.
 pub(crate) const DIRECTORY_KEYS: &[&str] = &["id", "kind"];
 /// Keys of a `[[target]]` that are ours; all others are the connector's.
@@ -41,10 +58,16 @@ pub(crate) struct Opened {
 pub(crate) struct Top {
     pub(crate) approval: ApprovalPolicy,
     pub(crate) state: PathBuf,
+    pub(crate) spool_second: Option<PathBuf>,
+    pub(crate) alerts: PathBuf,
+    pub(crate) export_age: Duration,
+    pub(crate) export_keep_days: u32,
+    pub(crate) export_recipients: Vec<String>,
     pub(crate) plans: PathBuf,
     pub(crate) exports: PathBuf,
     pub(crate) call_budget: Duration,
     pub(crate) offboard_patience: Duration,
+    pub(crate) offboard_per_hour: usize,
 }
 
 pub(crate) fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
@@ -87,10 +110,16 @@ fn assemble(path: &Path, opened: Opened, directory: DirectoryConfig, targets: Ve
         directory,
         targets,
         state: top.state,
+        spool_second: top.spool_second,
+        alerts: top.alerts,
+        export_age: top.export_age,
+        export_keep_days: top.export_keep_days,
+        export_recipients: top.export_recipients,
         plans: top.plans,
         exports: top.exports,
         call_budget: top.call_budget,
         offboard_patience: top.offboard_patience,
+        offboard_per_hour: top.offboard_per_hour,
     }
 }
 
@@ -162,16 +191,22 @@ fn refuse_later(whole: &Section<'_>, report: &mut Report) {
 
 pub(crate) fn top(whole: &Section<'_>, base: &Path, report: &mut Report) -> Top {
     let approval = approval(whole, report).unwrap_or(ApprovalPolicy::Standing);
-    let mut folder = |key: &str| {
-        let named = whole.text(key, report);
-        if let Some(named) = &named
-            && named.value.trim().is_empty()
-        {
-            report.refuse(report.at(named.span.clone(), format!("`{key}` is empty")).help("name a folder"));
+    let mut path = |key: &str| {
+        let named = whole.text(key, report)?;
+        if named.value.trim().is_empty() {
+            report.refuse(report.at(named.span.clone(), format!("`{key}` is empty")).help("name a file or folder"));
         }
-        base.join(named.map_or_else(|| key.to_owned(), |named| named.value))
+        Some(base.join(named.value))
     };
+    let mut folder = |key: &str| path(key).unwrap_or_else(|| base.join(key));
     let (state, plans, exports) = (folder("state"), folder("plans"), folder("exports"));
+    let alerts = path("alerts").unwrap_or_else(|| state.join("alerts.jsonl"));
+    let spool_second = path("spool_second");
+    if let Some(second) = spool_second.as_ref().filter(|second| second.starts_with(&state)) {
+        let message = format!("`spool_second` is within the folder of the state: {}", second.display());
+        let complaint = report.at(whole.key_span("spool_second"), message);
+        report.refuse(complaint.help("name a folder on another disk, that only the account of Lockstep can write to"));
+    }
     for (a, b, key) in [(&state, &plans, "plans"), (&state, &exports, "exports"), (&plans, &exports, "exports")] {
         if a == b {
             let complaint = report.at(whole.key_span(key), format!("`{key}` is the folder of something else as well"));
@@ -180,7 +215,24 @@ pub(crate) fn top(whole: &Section<'_>, base: &Path, report: &mut Report) -> Top 
     }
     let call_budget = CALL_BUDGET.read(whole, report);
     let offboard_patience = OFFBOARD_PATIENCE.read(whole, report);
-    Top { approval, state, plans, exports, call_budget, offboard_patience }
+    let offboard_per_hour = offboard_per_hour(whole, report);
+    let export_age = EXPORT_AGE.read(whole, report);
+    let export_keep_days = export_keep_days(whole, report);
+    let export_recipients = export_recipients(whole, report);
+    Top {
+        approval,
+        state,
+        spool_second,
+        alerts,
+        export_age,
+        export_keep_days,
+        export_recipients,
+        plans,
+        exports,
+        call_budget,
+        offboard_patience,
+        offboard_per_hour,
+    }
 }
 
 /// The one directory.

@@ -13,7 +13,7 @@ use toml::de::DeTable;
 use crate::complaint::{ConfigError, Source};
 use crate::file::{Opened, one_directory, one_target, open, read_text, syntax_error, top};
 use crate::table::{Report, Section};
-use crate::value::{CALL_BUDGET, OFFBOARD_PATIENCE};
+use crate::value::{CALL_BUDGET, OFFBOARD_PATIENCE, OFFBOARD_PER_HOUR};
 use crate::{DirectoryConfig, TargetConfig};
 
 /// Whatever could be read.
@@ -23,12 +23,18 @@ pub struct LenientLoaded {
     pub base: PathBuf,
     /// The folder of the database, the roster and the spool, absolute.
     pub state: PathBuf,
+    /// Where the record of an emergency offboarding goes when the folder of the state does not take it, absolute.
+    pub spool_second: Option<PathBuf>,
+    /// The file that alerts are added to, absolute.
+    pub alerts: PathBuf,
     /// The folder of the manual fallback, absolute.
     pub exports: PathBuf,
     /// How long one call to a system may take.
     pub call_budget: Duration,
     /// How long to wait for one PACS.
     pub offboard_patience: Duration,
+    /// How many people one operator may put out within an hour without a second person.
+    pub offboard_per_hour: usize,
     /// The directory, if its section reads.
     pub directory: Option<DirectoryConfig>,
     /// Every target with an id and a kind, ordered by id. When its mapping is broken, its policy holds the levels that
@@ -53,10 +59,13 @@ pub fn load_lenient(path: &Path) -> LenientLoaded {
             let base = absolute.parent().map(Path::to_path_buf).unwrap_or_default();
             LenientLoaded {
                 state: base.join("state"),
+                spool_second: None,
+                alerts: base.join("state/alerts.jsonl"),
                 exports: base.join("exports"),
                 base,
                 call_budget: Duration::from_secs(CALL_BUDGET.default),
                 offboard_patience: Duration::from_secs(OFFBOARD_PATIENCE.default),
+                offboard_per_hour: OFFBOARD_PER_HOUR as usize,
                 directory: None,
                 targets: Vec::new(),
                 broken: vec![("configuration".to_owned(), error.one_line())],
@@ -118,9 +127,12 @@ fn read(opened: &Opened) -> LenientLoaded {
     LenientLoaded {
         base: opened.base.clone(),
         state: top.state,
+        spool_second: top.spool_second,
+        alerts: top.alerts,
         exports: top.exports,
         call_budget: top.call_budget,
         offboard_patience: top.offboard_patience,
+        offboard_per_hour: top.offboard_per_hour,
         directory,
         targets,
         broken,

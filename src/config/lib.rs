@@ -46,6 +46,16 @@ pub struct Config {
     pub targets: Vec<TargetConfig>,
     /// The folder of the database, the roster and the spool, absolute.
     pub state: PathBuf,
+    /// Where the record of an emergency offboarding goes when the folder of the state does not take it, absolute.
+    pub spool_second: Option<PathBuf>,
+    /// The file that alerts are added to, absolute.
+    pub alerts: PathBuf,
+    /// How old the manual fallback may be before somebody is told.
+    pub export_age: Duration,
+    /// So many days exports are kept; the newest one always is.
+    pub export_keep_days: u32,
+    /// The age recipients that exports are encrypted to; empty: they are not encrypted.
+    pub export_recipients: Vec<String>,
     /// The folder of plans, absolute.
     pub plans: PathBuf,
     /// The folder of the manual fallback, absolute.
@@ -54,6 +64,8 @@ pub struct Config {
     pub call_budget: Duration,
     /// How long an emergency offboarding waits for one PACS before it says that it is not done there.
     pub offboard_patience: Duration,
+    /// How many people one operator may put out within an hour without a second person.
+    pub offboard_per_hour: usize,
 }
 
 impl Config {

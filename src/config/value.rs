@@ -12,6 +12,59 @@ use crate::table::{Report, Section};
 pub(crate) const CALL_BUDGET: Bounded = Bounded { key: "call_budget", default: 30, min: 1, max: 600 };
 pub(crate) const OFFBOARD_PATIENCE: Bounded = Bounded { key: "offboard_patience", default: 60, min: 5, max: 1_800 };
 
+/// So many people one operator may put out within an hour without a second person.
+pub(crate) const OFFBOARD_PER_HOUR: u32 = 10;
+/// More than this is no emergency of one operator any more, whatever is configured.
+const OFFBOARD_PER_HOUR_MAX: u32 = 50;
+
+/// How many people one operator may put out within an hour.
+pub(crate) fn offboard_per_hour(whole: &Section<'_>, report: &mut Report) -> usize {
+    let key = "offboard_per_hour";
+    let Some(value) = whole.get(key) else { return OFFBOARD_PER_HOUR as usize };
+    if let Some(number) = whole_number(value).filter(|number| (1..=OFFBOARD_PER_HOUR_MAX).contains(number)) {
+        return number as usize;
+    }
+    let message = format!("`{key}` must be a whole number between 1 and {OFFBOARD_PER_HOUR_MAX}");
+    let help = "the first ones are never kept waiting; beyond this a second named person agrees";
+    report.refuse(report.at(value.span(), message).help(help));
+    OFFBOARD_PER_HOUR as usize
+}
+
+/// A daily export may be late by two hours before anybody is told.
+pub(crate) const EXPORT_AGE: Bounded = Bounded { key: "export_age", default: 93_600, min: 3_600, max: 2_678_400 };
+
+/// How many days exports are kept.
+pub(crate) const EXPORT_KEEP_DAYS: u32 = 14;
+const EXPORT_KEEP_DAYS_MAX: u32 = 3_650;
+
+/// How many days exports are kept.
+pub(crate) fn export_keep_days(whole: &Section<'_>, report: &mut Report) -> u32 {
+    let key = "export_keep_days";
+    let Some(value) = whole.get(key) else { return EXPORT_KEEP_DAYS };
+    if let Some(number) = whole_number(value).filter(|number| (1..=EXPORT_KEEP_DAYS_MAX).contains(number)) {
+        return number;
+    }
+    let message = format!("`{key}` must be a whole number between 1 and {EXPORT_KEEP_DAYS_MAX}");
+    report.refuse(report.at(value.span(), message).help("write the number of days, without quotes"));
+    EXPORT_KEEP_DAYS
+}
+
+/// Whom the exports are encrypted to.
+pub(crate) fn export_recipients(whole: &Section<'_>, report: &mut Report) -> Vec<String> {
+    let named = whole.texts("export_recipients", report);
+    let mut recipients = Vec::new();
+    for text in named {
+        let rest = text.value.strip_prefix("age1").unwrap_or_default();
+        if rest.len() >= 58 && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+            recipients.push(text.value);
+            continue;
+        }
+        let complaint = report.at(text.span, "this is no age recipient").label("age1…, as `age-keygen` prints it");
+        report.refuse(complaint.help("write the public key of whoever may read the exports; never the secret key"));
+    }
+    recipients
+}
+
 /// A span of time with its range, in seconds.
 pub(crate) struct Bounded {
     pub(crate) key: &'static str,

@@ -15,6 +15,10 @@ pub(super) struct File {
     /// Folder of the database, the roster and the spool of emergency offboardings. Back it up.
     #[schemars(extend("default" = "state"))]
     state: Option<String>,
+    /// A second folder for the record of an emergency offboarding, used when `state` does not take it: name one on another
+    /// disk. Only the account of Lockstep may write there: whoever can, holds people out. None: standard error is the
+    /// second place.
+    spool_second: Option<String>,
     /// Folder of plans and their reports.
     #[schemars(extend("default" = "plans"))]
     plans: Option<String>,
@@ -22,6 +26,20 @@ pub(super) struct File {
     /// everybody's access.
     #[schemars(extend("default" = "exports"))]
     exports: Option<String>,
+    /// How old the manual fallback may be before an alert is raised: `"26h"`. 1 hour to 31 days.
+    #[schemars(extend("default" = "26h"))]
+    export_age: Option<String>,
+    /// So many days the sets of the manual fallback are kept: all of the last 24 hours, then the last one of each day. The
+    /// newest is never removed. 1 to 3,650.
+    #[schemars(extend("default" = 14))]
+    export_keep_days: Option<u32>,
+    /// The age recipients (`age1…`) that the manual fallback is encrypted to. Empty: it is not encrypted. Needs a program
+    /// that was built with the feature `age`.
+    #[schemars(extend("default" = json_empty()))]
+    export_recipients: Option<Vec<String>>,
+    /// File that alerts are added to, a line of JSON each; a named pipe will do. docs/alerts.md says what they are.
+    #[schemars(extend("default" = "state/alerts.jsonl"))]
+    alerts: Option<String>,
     /// How long one call to a system may take, with its retries of reads: `"30s"`, `"2m"`. 1 second to 10 minutes.
     #[schemars(extend("default" = "30s"))]
     call_budget: Option<String>,
@@ -29,6 +47,10 @@ pub(super) struct File {
     /// minutes.
     #[schemars(extend("default" = "60s"))]
     offboard_patience: Option<String>,
+    /// How many people one operator may put out within an hour; beyond that a second named person has to agree. The
+    /// first ones never wait. 1 to 50.
+    #[schemars(extend("default" = 10))]
+    offboard_per_hour: Option<u32>,
     /// Where people and groups are read. Exactly one in this version.
     #[schemars(extend("x-shape" = "tables"))]
     directory: Vec<String>,

@@ -17,7 +17,8 @@ Every key of `lockstep.toml` and of mapping files. This page is written from the
 `lockstep check` reads a configuration with its mapping files and names every mistake with its line, without talking to
 any system. A secret is never a value: it is a reference, one of `systemd:NAME` (a credential that systemd passes),
 `keyring:NAME` (the credential store of the operating system), `file:PATH` (a file that only its owner can read) and
-`env:NAME` (an environment variable; the weakest).
+`env:NAME` (an environment variable; the weakest). Where a list of them is allowed, name a second place: the credential
+store of a session may be locked when somebody has to be put out.
 ";
 
 pub(super) fn page(sections: &[(&str, Schema)]) -> String {

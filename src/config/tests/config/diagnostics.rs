@@ -1,6 +1,6 @@
 //! The complaints people read most, as they read them: no colour, a hundred columns.
 
-use lockstep_contract::SecretRef;
+use lockstep_contract::{SecretRef, SecretRefs};
 use serde::Deserialize;
 
 use crate::sample::{CONFIG, Deployment, MAPPING};
@@ -10,7 +10,7 @@ use crate::sample::{CONFIG, Deployment, MAPPING};
 #[expect(dead_code, reason = "only its complaints are looked at")]
 struct Connector {
     url: String,
-    token: SecretRef,
+    token: SecretRefs,
     page_size: Option<u32>,
     bind: Option<Bind>,
     paging: Option<Paging>,
@@ -129,6 +129,13 @@ fn a_setting_of_the_wrong_type() {
 #[test]
 fn a_setting_that_is_none_of_the_words() {
     insta::assert_snapshot!(settings("token = ", "paging = \"by-curser\"\ntoken = "));
+}
+
+#[test]
+fn a_secret_among_references_is_not_shown() {
+    let line = CONFIG.lines().find(|line| line.starts_with("token = ")).expect("a token");
+    let shown = settings(line, "token = [\"keyring:hq\", \"hunter2\"]");
+    assert!(shown.contains("must be a reference") && !shown.contains("hunter2"), "{shown}");
 }
 
 #[test]

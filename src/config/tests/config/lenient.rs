@@ -78,3 +78,22 @@ fn a_stray_byte_in_a_comment_keeps_nobody_inside() {
     assert_eq!(ids(&loaded), ["hq"]);
     assert!(loaded.broken[0].1.contains("not UTF-8"), "{:?}", loaded.broken);
 }
+
+#[test]
+fn the_second_folder_of_the_spool_and_the_alerts_are_known_to_the_emergency_path() {
+    let text = format!("spool_second = \"../elsewhere\"\nalerts = \"alerts.pipe\"\n{CONFIG}");
+    let deployment = Deployment::new(&text, MAPPING);
+    let (strict, lenient) = (deployment.load().expect("right").config, load_lenient(&deployment.config()));
+    assert!(strict.spool_second.as_ref().is_some_and(|second| second.ends_with("elsewhere")), "{strict:?}");
+    assert_eq!(lenient.spool_second, strict.spool_second);
+    assert_eq!((&lenient.alerts, lenient.alerts.file_name()), (&strict.alerts, Some("alerts.pipe".as_ref())));
+    let usual = load_lenient(&Deployment::new(CONFIG, MAPPING).config());
+    assert_eq!((usual.spool_second, usual.alerts), (None, usual.state.join("alerts.jsonl")));
+}
+
+#[test]
+fn a_second_folder_within_the_first_is_no_second_one() {
+    let deployment = Deployment::new(&format!("spool_second = \"state/second\"\n{CONFIG}"), MAPPING);
+    let errors = deployment.load().expect_err("the same disk");
+    assert!(format!("{errors:?}").contains("within the folder of the state"), "{errors:?}");
+}

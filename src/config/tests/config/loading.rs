@@ -152,6 +152,9 @@ fn each_mistake_in_a_configuration_is_named() {
         (CONFIG.replace("state = \"state\"", "state = \"\""), "`state` is empty"),
         (CONFIG.replace("state = \"state\"", "call_budget = \"soon\""), "no span of time"),
         (CONFIG.replace("state = \"state\"", "call_budget = \"2h\""), "between 1 and 600 seconds"),
+        (CONFIG.replace("state = \"state\"", "offboard_per_hour = 0"), "between 1 and 50"),
+        (CONFIG.replace("state = \"state\"", "offboard_per_hour = 51"), "between 1 and 50"),
+        (CONFIG.replace("state = \"state\"", "offboard_per_hour = \"10\""), "a whole number"),
         (CONFIG.replace("state = \"state\"", "schedule = { sync = \"cron\" }"), "`schedule` is not in this version"),
         (CONFIG.replace("id = \"corp\"", "id = corp"), ""),
     ];
