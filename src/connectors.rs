@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use lockstep_config::{ConfigError, Settings};
-use lockstep_contract::{Directory, DirectoryId, Fault, Opening, Target, TargetId};
+use lockstep_contract::{ByHand, Directory, DirectoryId, Fault, GeneralByHand, Opening, Target, TargetId};
 use schemars::Schema;
 
 /// What both sides of the registry say about a connector crate with `Config` and `open`.
 macro_rules! entry {
-    ($type:ident, $kind:literal, $connector:ident, $about:literal) => {
+    ($type:ident, $kind:literal, $connector:ident, $about:literal $(, $more:ident: $value:expr)?) => {
         $type {
             kind: $kind,
             about: $about,
@@ -19,10 +19,11 @@ macro_rules! entry {
             },
             check: |settings| settings.parse::<$connector::Config>().map(drop),
             schema: || schemars::schema_for!($connector::Config),
+            $($more: $value,)?
         }
     };
 }
-#[cfg(any(feature = "hr-csv", feature = "ldap"))]
+#[cfg(any(feature = "entra", feature = "hr-csv", feature = "ldap"))]
 macro_rules! directory {
     ($kind:literal, $connector:ident, $about:literal) => {
         entry!(DirectoryKind, $kind, $connector, $about)
@@ -31,12 +32,14 @@ macro_rules! directory {
 #[cfg(any(feature = "scim", feature = "sim"))]
 macro_rules! target {
     ($kind:literal, $connector:ident, $about:literal) => {
-        entry!(TargetKind, $kind, $connector, $about)
+        entry!(TargetKind, $kind, $connector, $about, by_hand: &$connector::ByHand)
     };
 }
 
 /// The directories.
 pub(crate) const DIRECTORIES: &[DirectoryKind] = &[
+    #[cfg(feature = "entra")]
+    directory!("entra", lockstep_entra, "Microsoft Entra ID, through Microsoft Graph"),
     #[cfg(feature = "hr-csv")]
     directory!("hr-csv", lockstep_hr_csv, "people and groups from CSV or LDIF files, as an HR feed gives them"),
     #[cfg(feature = "ldap")]
@@ -80,6 +83,8 @@ pub(crate) struct TargetKind {
     pub check: fn(&Settings) -> Result<(), ConfigError>,
     /// The JSON Schema of its settings.
     pub schema: fn() -> Schema,
+    /// What people do with their hands there. Known without opening one: sheets are made while it is down.
+    pub by_hand: &'static dyn ByHand,
 }
 
 /// A connector could not be opened.
@@ -96,12 +101,17 @@ pub(crate) fn directory(kind: &str) -> Option<&'static DirectoryKind> {
     DIRECTORIES.iter().find(|known| known.kind == kind)
 }
 
+/// What people do with their hands on a PACS of this kind; general words for one that this program does not know.
+pub(crate) fn by_hand(kind: &str) -> &'static dyn ByHand {
+    target(kind).map_or(&GeneralByHand, |known| known.by_hand)
+}
+
 /// The PACS of this kind.
 pub(crate) fn target(kind: &str) -> Option<&'static TargetKind> {
     TARGETS.iter().find(|known| known.kind == kind)
 }
 
-#[cfg(all(test, feature = "hr-csv", feature = "ldap", feature = "scim", feature = "sim"))]
+#[cfg(all(test, feature = "entra", feature = "hr-csv", feature = "ldap", feature = "scim", feature = "sim"))]
 mod tests {
     use lockstep_config::{CONNECTOR_TITLE, core_reference, reference_markdown};
 
