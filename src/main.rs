@@ -18,6 +18,11 @@ use clap::Parser as _;
 
 use crate::exit::Exit;
 
+/// Reading both sides makes and drops millions of small values on several threads: with this allocator that costs half of
+/// what it does with the usual ones, and leaves less memory in pieces.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
@@ -31,14 +36,16 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(|info| terminal::complain(&bug(info))));
     // A bug in the middle of writing leaves something open; the journal knows what.
     let after_a_bug = if cli.verb.writes() { Exit::Partial } else { Exit::Failed };
-    match panic::catch_unwind(|| cli::run(cli)) {
-        Ok(Ok(exit)) => exit.into(),
+    let exit = match panic::catch_unwind(|| cli::run(cli)) {
+        Ok(Ok(exit)) => exit,
         Ok(Err(failure)) => {
             terminal::complain(&format!("lockstep: {failure}"));
-            failure.exit.into()
+            failure.exit
         }
-        Err(_) => after_a_bug.into(),
-    }
+        Err(_) => after_a_bug,
+    };
+    terminal::flush();
+    exit.into()
 }
 
 /// What people read when the program itself is wrong: where, no backtrace, and what to do.

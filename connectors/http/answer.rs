@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use lockstep_contract::{Fault, FaultKind, Secret};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::fault::{CallFault, Effect, classify};
 use crate::json;
+use crate::scan::Scanner;
 use crate::text::quote;
 
 /// An answer, read to its end.
@@ -17,6 +19,7 @@ pub struct Answer {
     pub(crate) etag: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) system: String,
     pub(crate) operation: String,
@@ -42,6 +45,16 @@ impl Answer {
     /// The `Location` header. Unchecked: pass it through [`same_origin`](crate::same_origin) before use.
     pub fn location(&self) -> Option<&str> {
         self.location.as_deref()
+    }
+
+    /// A header of the peer's own, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// How long the peer asked us to wait, as in [`retry_after`](crate::retry_after).
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The bytes.
@@ -82,6 +95,11 @@ impl Answer {
         }
         json::parse_with(&self.body, compact)
             .map_err(|error| self.broken(&format!("the answer cannot be read: {error}")))
+    }
+
+    /// The JSON of an answer, to be taken apart in place; `None` when it does not call itself JSON, or is no text.
+    pub fn scanner(&self) -> Option<Scanner<'_>> {
+        if self.content_type.as_deref().is_none_or(is_json) { Scanner::new(&self.body) } else { None }
     }
 
     /// The fault that the status stands for, with what the peer said: `detail`, or else the beginning of the body.
@@ -150,6 +168,7 @@ mod tests {
             etag: None,
             location: None,
             retry_after: None,
+            headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
             system: "hq".to_owned(),
             operation: "read user 7".to_owned(),

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::answer::Answer;
+use crate::extra::Extra;
 use crate::fault::{CallFault, Effect, retry_after};
 use crate::origin::same_origin;
 use crate::settings::Settings;
@@ -36,6 +37,9 @@ pub enum Auth {
         value: Secret,
     },
 }
+
+/// So many bytes are made ready for an answer of announced length, at most.
+const ANNOUNCED_MAX: usize = 4 * 1024 * 1024;
 
 /// A connection to one origin.
 #[derive(Clone)]
@@ -204,6 +208,14 @@ impl Call<'_> {
     /// # Errors
     /// When it cannot be sent, breaks off, takes too long or is too large. [`CallFault::effect`] says what that means.
     pub async fn send(&self, request: Request) -> Result<Answer, CallFault> {
+        self.send_with(request, Extra::default()).await
+    }
+
+    /// As [`send`](Self::send), with what this peer wants beside the usual.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with(&self, request: Request, extra: Extra) -> Result<Answer, CallFault> {
         let at = Place { system: &self.client.system, operation: request.operation.clone() };
         self.cx.check(at.system, &at.operation).map_err(not_sent)?;
         let url = same_origin(&self.client.base, request.url.as_str())
@@ -214,12 +226,12 @@ impl Call<'_> {
         if remaining.is_zero() {
             return Err(not_sent(at.fault(FaultKind::Unreachable, "no time was left to send this request")));
         }
-        let wire = self.wire(request, url, remaining);
+        let wire = self.wire(request, url, remaining, &extra);
         let response = wire.send().await.map_err(|error| at.classify(error))?;
-        self.receive(response, &at).await
+        self.receive(response, &at, &extra).await
     }
 
-    fn wire(&self, request: Request, url: Url, remaining: Duration) -> reqwest::RequestBuilder {
+    fn wire(&self, request: Request, url: Url, remaining: Duration, extra: &Extra) -> reqwest::RequestBuilder {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(request.media));
         if let Some((name, value)) = &self.client.auth {
@@ -234,6 +246,7 @@ impl Call<'_> {
         if request.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.media));
         }
+        extra.add_to(&mut headers);
         let mut wire = self.client.inner.request(request.method, url).headers(headers).timeout(remaining);
         if let Some(body) = request.body {
             wire = wire.body(body);
@@ -248,7 +261,12 @@ impl Call<'_> {
         })
     }
 
-    async fn receive(&self, mut response: reqwest::Response, at: &Place<'_>) -> Result<Answer, CallFault> {
+    async fn receive(
+        &self,
+        mut response: reqwest::Response,
+        at: &Place<'_>,
+        extra: &Extra,
+    ) -> Result<Answer, CallFault> {
         let status = response.status().as_u16();
         let text = |name: HeaderName| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let mut answer = Answer {
@@ -260,13 +278,17 @@ impl Call<'_> {
             body: Vec::new(),
             system: at.system.to_owned(),
             operation: at.operation.clone(),
-            secrets: self.client.secrets.to_vec(),
+            headers: response.headers().clone(),
+            secrets: self.client.secrets.iter().cloned().chain(extra.all_secrets()).collect(),
         };
         if let Some(encoding) = text(CONTENT_ENCODING).filter(|e| !e.eq_ignore_ascii_case("identity")) {
-            let encoding = crate::text::quote(&encoding, &self.client.secrets);
+            let encoding = crate::text::quote(&encoding, &answer.secrets);
             return Err(answer.broken(&format!("the answer is encoded as {encoding}, which was not asked for")));
         }
         let limit = self.client.settings.limits.answer_bytes_max;
+        // What the peer announces saves copying; what it announces falsely must cost little.
+        let announced = response.content_length().unwrap_or_default();
+        answer.body.reserve_exact(usize::try_from(announced).unwrap_or(usize::MAX).min(limit).min(ANNOUNCED_MAX));
         loop {
             match response.chunk().await {
                 Ok(None) => return Ok(answer),

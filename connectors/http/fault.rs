@@ -62,7 +62,7 @@ impl From<CallFault> for Fault {
 }
 
 /// What a status means for the caller, and for the effect of a write.
-pub(crate) fn classify(status: u16, waits: bool) -> (FaultKind, Effect) {
+pub fn classify(status: u16, waits: bool) -> (FaultKind, Effect) {
     match status {
         401 | 407 => (FaultKind::Unauthenticated, Effect::Refused),
         402 | 403 | 451 => (FaultKind::Denied, Effect::Refused),

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 
 /// Objects and arrays inside one another.
-const DEPTH_MAX: usize = 64;
+pub(crate) const DEPTH_MAX: usize = 64;
 
 /// Why a text is not JSON that can be trusted. Never repeats the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,17 +8,21 @@
 
 mod answer;
 mod client;
+mod extra;
 mod fault;
 mod json;
 mod origin;
+mod scan;
 mod settings;
 mod text;
 
 pub use answer::Answer;
 pub use client::{Auth, Call, Client, Method, Request};
-pub use fault::{CallFault, Effect, RETRY_AFTER_MAX, retry_after};
+pub use extra::Extra;
+pub use fault::{CallFault, Effect, RETRY_AFTER_MAX, classify, retry_after};
 pub use json::{JsonError, parse, parse_with};
 pub use origin::{OriginError, checked_base, same_origin};
+pub use scan::Scanner;
 pub use settings::{ClientCertificate, Limits, Settings, Timeouts};
 pub use text::quote;
 

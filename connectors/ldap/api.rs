@@ -1,16 +1,12 @@
 //! Connections and searches: the only place that speaks LDAP. A search is an answer only when the server ended it with
 //! success and referred to nobody else; anything less is a fault, and what arrived is dropped.
-//!
-//! The paging loop is our own: every page's result code, control and references are looked at.
 
-use std::collections::HashSet;
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ldap3::controls::{Control, PagedResults, RawControl};
-use ldap3::{LdapConnAsync, LdapConnSettings, Scope, StdStream};
+use ldap3::controls::{Control, RawControl};
+use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, Scope, StdStream};
 use lockstep_contract::{Cx, Fault, FaultKind, Secret};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -19,16 +15,10 @@ use crate::dn::Name;
 use crate::entry::{Entry, constructed, primitive};
 use crate::faults::{About, bind_failed, broken, search_failed};
 
-/// Paged results (RFC 2696).
-const PAGED: &str = "1.2.840.113556.1.4.319";
 /// Deleted objects are answered, too (Active Directory).
 const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 /// Names carry the GUID of what they name (Active Directory).
 const EXTENDED_NAMES: &str = "1.2.840.113556.1.4.529";
-/// More pages than any directory has.
-const PAGES_MAX: u32 = 1_000_000;
-/// How many pages in a row may be empty.
-const EMPTY_PAGES_MAX: u32 = 1_000;
 /// How long making a connection may take, if the caller's budget allows more.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 
@@ -36,7 +26,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'a> {
     cx: &'a Cx,
-    system: &'a str,
+    pub(crate) system: &'a str,
     until: Instant,
 }
 
@@ -52,7 +42,11 @@ impl<'a> Call<'a> {
     }
 
     /// Runs one request within the budget.
-    async fn within<T>(&self, about: About<'_>, request: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    pub(crate) async fn within<T>(
+        &self,
+        about: About<'_>,
+        request: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         self.cx.check(about.system, about.operation)?;
         tokio::time::timeout_at(self.until, request).await.unwrap_or_else(|_| {
             Err(about.fault(FaultKind::Unreachable, format!("no answer within {:?}", self.cx.budget)))
@@ -147,7 +141,7 @@ impl Search {
         Self { base: base.into(), base_only: true, filter: "(objectClass=*)".to_owned(), attributes, ..Self::default() }
     }
 
-    fn controls(&self) -> Vec<RawControl> {
+    pub(crate) fn controls(&self) -> Vec<RawControl> {
         let mut controls = Vec::new();
         if self.extended_names {
             // SEQUENCE { INTEGER 1 }: GUIDs in text.
@@ -169,8 +163,30 @@ pub(crate) struct Answer {
     /// The nearest entry above that is there, when the base is not.
     pub(crate) matched: String,
     pub(crate) text: String,
-    controls: Vec<Control>,
+    pub(crate) controls: Vec<Control>,
     references: Vec<String>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    Connection(Box<LdapError>),
+    Malformed(&'static str),
+}
+
+impl From<LdapError> for Broken {
+    fn from(error: LdapError) -> Self {
+        Self::Connection(Box::new(error))
+    }
+}
+
+impl Broken {
+    pub(crate) fn fault(&self, about: About<'_>) -> Fault {
+        match self {
+            Self::Connection(error) => broken(about, error),
+            Self::Malformed(message) => about.protocol(*message),
+        }
+    }
 }
 
 /// A connection that is logged in.
@@ -189,28 +205,26 @@ impl Session {
     /// a fault.
     pub(crate) async fn ask(&self, call: &Call<'_>, operation: &str, search: &Search) -> Result<Answer, Fault> {
         let about = About { system: call.system, operation };
-        call.within(about, self.ask_now(about, search, search.controls())).await
+        let answer = async { self.ask_now(search, search.controls()).await.map_err(|why| why.fault(about)) };
+        call.within(about, answer).await
     }
 
-    async fn ask_now(&self, about: About<'_>, search: &Search, controls: Vec<RawControl>) -> Result<Answer, Fault> {
+    /// As [`ask`](Self::ask), without a limit of time.
+    pub(crate) async fn ask_now(&self, search: &Search, controls: Vec<RawControl>) -> Result<Answer, Broken> {
         let mut ldap = self.ldap.clone();
         if !controls.is_empty() {
             ldap.with_controls(controls);
         }
         let scope = if search.base_only { Scope::Base } else { Scope::Subtree };
         let attributes = if search.attributes.is_empty() { vec!["1.1".to_owned()] } else { search.attributes.clone() };
-        let mut stream = ldap
-            .streaming_search(&search.base, scope, &search.filter, attributes)
-            .await
-            .map_err(|error| broken(about, &error))?;
+        let mut stream = ldap.streaming_search(&search.base, scope, &search.filter, attributes).await?;
         let (mut entries, mut references) = (Vec::new(), Vec::new());
-        while let Some(item) = stream.next().await.map_err(|error| broken(about, &error))? {
+        while let Some(item) = stream.next().await? {
             if item.is_ref() {
-                let malformed = || about.protocol("a reference of the server is malformed");
-                references.extend(uris(item.0).ok_or_else(malformed)?);
+                references.extend(uris(item.0).ok_or(Broken::Malformed("a reference of the server is malformed"))?);
             } else if !item.is_intermediate() {
                 let entry = Entry::from_ber(item.0);
-                entries.push(entry.ok_or_else(|| about.protocol("an entry of the answer is malformed"))?);
+                entries.push(entry.ok_or(Broken::Malformed("an entry of the answer is malformed"))?);
             }
         }
         // Only now, after the stream said that it ended, is this the server's own result and not an older one.
@@ -266,72 +280,8 @@ pub(crate) enum Sight {
     Hidden,
 }
 
-/// Reads a long answer page by page on one connection.
-#[derive(Debug)]
-pub(crate) struct Pager {
-    session: Session,
-    search: Search,
-    size: u32,
-    cookie: Vec<u8>,
-    /// The first entry of every page.
-    firsts: HashSet<u64>,
-    empty_pages: u32,
-    hasher: RandomState,
-    pages: u32,
-    ended: bool,
-}
-
-impl Pager {
-    /// At the first page.
-    pub(crate) fn new(session: Session, search: Search, size: u32) -> Self {
-        let (firsts, hasher) = (HashSet::new(), RandomState::new());
-        Self { session, search, size, cookie: Vec::new(), firsts, empty_pages: 0, hasher, pages: 0, ended: false }
-    }
-
-    /// True after the last page.
-    pub(crate) const fn ended(&self) -> bool {
-        self.ended
-    }
-
-    /// The connection, when the last page has been read.
-    pub(crate) fn into_session(self) -> Session {
-        self.session
-    }
-
-    /// The next page, whole, or a fault. After a fault the read is over: a cookie is not good for a second try.
-    pub(crate) async fn next(&mut self, call: &Call<'_>, operation: &str) -> Result<Vec<Entry>, Fault> {
-        self.pages += 1;
-        let operation = format!("{operation}, page {}", self.pages);
-        let about = About { system: call.system, operation: &operation };
-        let mut controls = self.search.controls();
-        let size = i32::try_from(self.size).unwrap_or(i32::MAX);
-        let paged: RawControl = PagedResults { size, cookie: std::mem::take(&mut self.cookie) }.into();
-        controls.push(RawControl { crit: true, ..paged });
-        let answer = call.within(about, self.session.ask_now(about, &self.search, controls)).await?;
-        complete(about, &self.search, &answer)?;
-        let malformed = || about.protocol("the server does not say whether there are more pages");
-        let cookie = page_cookie(&answer.controls).ok_or_else(malformed)?;
-        self.ended = cookie.is_empty();
-        // A cookie says nothing: Samba and 389 Directory Server answer every page with the same one. A page that begins
-        // with an entry that another page began with is that page again.
-        if let Some(first) = answer.entries.first() {
-            self.empty_pages = 0;
-            if !self.firsts.insert(self.hasher.hash_one(&first.name)) {
-                return Err(about.protocol("the server sent the same page twice"));
-            }
-        } else {
-            self.empty_pages += 1;
-        }
-        if self.pages >= PAGES_MAX || self.empty_pages >= EMPTY_PAGES_MAX {
-            return Err(about.protocol("the list has no end"));
-        }
-        self.cookie = cookie;
-        Ok(answer.entries)
-    }
-}
-
 /// An answer that says everything: ended with success, and referring to nobody else.
-fn complete(about: About<'_>, search: &Search, answer: &Answer) -> Result<(), Fault> {
+pub(crate) fn complete(about: About<'_>, search: &Search, answer: &Answer) -> Result<(), Fault> {
     if answer.code != 0 {
         return Err(search_failed(about, answer.code, &answer.text));
     }
@@ -376,15 +326,6 @@ fn uris(reference: ldap3::asn1::StructureTag) -> Option<Vec<String>> {
     constructed(reference)?.into_iter().map(|uri| String::from_utf8(primitive(uri)?).ok()).collect()
 }
 
-/// The cookie in the paging control of an answer: SEQUENCE { size INTEGER, cookie OCTET STRING }.
-fn page_cookie(controls: &[Control]) -> Option<Vec<u8>> {
-    let Control(_, control) = controls.iter().find(|Control(_, control)| control.ctype == PAGED)?;
-    let (_, tag) = ldap3::asn1::parse_tag(control.val.as_deref()?).ok()?;
-    let mut parts = constructed(tag)?.into_iter();
-    primitive(parts.next()?)?;
-    primitive(parts.next()?)
-}
-
 /// What a server said, made harmless for a line of a report: cut, without control characters.
 pub(crate) fn shown(text: &str) -> String {
     const CHARACTERS_MAX: usize = 200;
@@ -419,17 +360,5 @@ mod tests {
     fn what_a_server_says_fits_on_one_line() {
         assert_eq!(shown("a\nb\u{202e}c\0"), "a\u{fffd}b\u{fffd}c");
         assert_eq!(shown(&"x".repeat(500)).chars().count(), 201);
-    }
-
-    #[test]
-    fn an_answer_without_a_well_formed_control_has_no_cookie() {
-        let control =
-            |val: Option<Vec<u8>>| vec![Control(None, RawControl { ctype: PAGED.to_owned(), crit: false, val })];
-        assert_eq!(page_cookie(&control(Some(vec![0x30, 5, 2, 1, 0, 4, 0]))), Some(vec![]));
-        assert_eq!(page_cookie(&control(Some(vec![0x30, 6, 2, 1, 0, 4, 1, 9]))), Some(vec![9]));
-        for bad in [None, Some(vec![]), Some(vec![0x30, 3, 2, 1, 0]), Some(vec![4, 1, 0])] {
-            assert_eq!(page_cookie(&control(bad.clone())), None, "{bad:?}");
-        }
-        assert_eq!(page_cookie(&[]), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use lockstep_contract::{FieldName, SecretRef};
+use lockstep_contract::{FieldName, SecretRefs};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -63,9 +63,19 @@ pub struct Config {
 pub struct Bind {
     /// A distinguished name or, on Active Directory, also `svc-lockstep@corp.example`.
     pub user: String,
-    /// Where its password is kept: `systemd:NAME`, `keyring:NAME`, `file:PATH` or `env:NAME`.
-    #[schemars(with = "String")]
-    pub password: SecretRef,
+    /// Where its password is kept: `systemd:NAME`, `keyring:NAME`, `file:PATH` or `env:NAME`; or several of these, of
+    /// which the first that works is used.
+    #[schemars(with = "Places")]
+    pub password: SecretRefs,
+}
+
+/// One place where a secret is kept, or several.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only described, never built")]
+enum Places {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// What kind of server it is.

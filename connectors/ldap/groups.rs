@@ -4,11 +4,13 @@
 //! that shows nobody has gaps.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use lockstep_contract::{EmptyProof, Fault, FaultKind, GroupId, GroupPath, Members, Membership, PersonId};
 
 use crate::dn::Name;
 use crate::guid;
+use crate::people::Place;
 
 /// One group as it was read.
 #[derive(Debug, Clone)]
@@ -19,8 +21,8 @@ pub(crate) struct Group {
     pub(crate) name: Option<Name>,
     /// What people call it: `cn`, `sAMAccountName`.
     pub(crate) called: Vec<String>,
-    /// The people it names itself.
-    pub(crate) people: Vec<PersonId>,
+    /// The people it names itself, as places in [`Graph::people`].
+    pub(crate) people: Vec<Place>,
     /// The groups it names itself, as positions.
     pub(crate) groups: Vec<usize>,
     /// Members that could not be identified.
@@ -43,12 +45,20 @@ pub(crate) enum List {
 }
 
 /// All groups.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Graph {
     pub(crate) groups: Vec<Group>,
+    /// Everybody who is in any of them, and maybe others.
+    pub(crate) people: Arc<[PersonId]>,
 }
 
 impl Graph {
+    /// Whether a group itself names one of these.
+    pub(crate) fn names(&self, group: &Group, people: &[PersonId]) -> bool {
+        !people.is_empty()
+            && group.people.iter().filter_map(|at| self.people.get(*at as usize)).any(|id| people.contains(id))
+    }
+
     /// All groups by what a mapping may call them.
     pub(crate) fn finder(&self) -> Finder<'_> {
         let mut finder = Finder { graph: self, ids: HashMap::new(), names: HashMap::new(), called: HashMap::new() };
@@ -70,7 +80,7 @@ impl Graph {
     pub(crate) fn members(&self, start: usize, system: &str, canaries: &[PersonId]) -> Membership {
         let mut seen = vec![false; self.groups.len()];
         let mut waiting = vec![start];
-        let mut people = Vec::new();
+        let mut people: Vec<Place> = Vec::new();
         let (mut gaps, mut unproven) = (0_u32, 0_u32);
         while let Some(at) = waiting.pop() {
             let Some(group) = self.groups.get(at) else { continue };
@@ -88,15 +98,16 @@ impl Graph {
                 List::Seen | List::ProvenEmpty => {}
             }
             gaps = gaps.saturating_add(group.gaps);
-            people.extend(group.people.iter().cloned());
+            people.extend_from_slice(&group.people);
             waiting.extend(&group.groups);
         }
-        people.sort_unstable();
-        people.dedup();
-        if let [only] = people.as_slice()
+        let unknown = gaps.saturating_add(unproven);
+        let members = Members::among(Arc::clone(&self.people), people, unknown);
+        let only = members.as_ref().and_then(|members| members.people().next().filter(|_| members.people().len() == 1));
+        if let Some(only) = only
             && canaries.contains(only)
             && gaps == 0
-            && self.groups.get(start).is_some_and(|group| group.people.contains(only))
+            && self.groups.get(start).is_some_and(|group| self.names(group, canaries))
         {
             // The planted member was seen. A group below that shows nobody is not covered by it.
             return if unproven == 0 {
@@ -105,8 +116,7 @@ impl Graph {
                 Membership::Unproven
             };
         }
-        let unknown = gaps.saturating_add(unproven);
-        match Members::with_gaps(people, unknown) {
+        match members {
             Some(members) => Membership::Members(members),
             None if gaps > 0 => {
                 let name = self.groups.get(start).map(Group::shown).unwrap_or_default();
@@ -125,7 +135,7 @@ impl Graph {
         let mut waiting = VecDeque::from([start]);
         while let Some(at) = waiting.pop_front() {
             let group = self.groups.get(at)?;
-            if group.people.contains(person) {
+            if self.names(group, std::slice::from_ref(person)) {
                 let mut path = Vec::new();
                 let mut step = Some(at);
                 while let Some(here) = step {
@@ -204,7 +214,7 @@ mod tests {
             id: Some(PersonId::from_uuid(uuid::Uuid::from_u128(1_000))),
             name: Name::parse(&format!("cn={name},dc=corp")),
             called: vec![name.to_owned()],
-            people: people.iter().map(|n| person(*n)).collect(),
+            people: people.iter().map(|n| *n as Place).collect(),
             groups: groups.to_vec(),
             gaps: 0,
             list: List::Seen,
@@ -212,12 +222,12 @@ mod tests {
     }
 
     fn graph(groups: Vec<Group>) -> Graph {
-        Graph { groups }
+        Graph { groups, people: (0..20).map(person).collect() }
     }
 
     fn listed(membership: &Membership) -> (Vec<PersonId>, u32) {
         match membership {
-            Membership::Members(members) => (members.people().to_vec(), members.gaps()),
+            Membership::Members(members) => (members.people().cloned().collect(), members.gaps()),
             other => panic!("no members: {other:?}"),
         }
     }

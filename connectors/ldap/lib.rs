@@ -19,6 +19,7 @@ mod groups;
 mod guid;
 mod lookup;
 mod members;
+mod pager;
 mod people;
 mod probe;
 mod standing;
@@ -53,7 +54,7 @@ pub(crate) struct Settings {
 pub struct Ldap {
     info: DirectoryInfo,
     server: Arc<Server>,
-    settings: Settings,
+    settings: Arc<Settings>,
     facts: tokio::sync::OnceCell<Arc<Facts>>,
     people: Mutex<people::State>,
     /// A connection that nobody uses at the moment.
@@ -67,7 +68,7 @@ pub struct Ldap {
 pub fn open(id: DirectoryId, config: Config, opening: &Opening<'_>) -> Result<Ldap, Fault> {
     let invalid = |message: String| Fault::new(FaultKind::Invalid, id.as_str(), "open", message);
     let url = checked_url(&config).map_err(&invalid)?;
-    let password = opening.secrets.get(&config.bind.password).map_err(|error| invalid(error.to_string()))?;
+    let password = opening.secrets.first(&config.bind.password).map_err(|error| invalid(error.to_string()))?;
     if config.bind.user.is_empty() || password.expose().is_empty() {
         // A name without a password logs in as nobody, with success (RFC 4513 5.1.2).
         return Err(invalid("the service account needs a name and a password that is not empty".to_owned()));
@@ -88,7 +89,7 @@ pub fn open(id: DirectoryId, config: Config, opening: &Opening<'_>) -> Result<Ld
     Ok(Ldap {
         info: DirectoryInfo { id, kind: "ldap".to_owned(), endpoint },
         server: Arc::new(server),
-        settings,
+        settings: Arc::new(settings),
         facts: tokio::sync::OnceCell::new(),
         people: Mutex::default(),
         idle: Mutex::default(),

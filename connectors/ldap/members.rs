@@ -9,16 +9,19 @@ use std::sync::Arc;
 use lockstep_contract::{Cx, Fault, FaultKind, GroupId, GroupPath, Membership, PersonId};
 
 use crate::Ldap;
-use crate::api::{Call, Pager, Search, Session};
+use crate::api::{Call, Search, Session};
 use crate::dn::{Mark, Name};
 use crate::entry::{Entry, Values};
 use crate::facts::Facts;
 use crate::filter;
 use crate::groups::{Finder, Graph, Group, List};
 use crate::guid;
-use crate::people::Index;
+use crate::pager::Pager;
+use crate::people::{Index, Place};
 
 const OPERATION: &str = "read groups";
+/// Groups in one page: a group may have as many members as there are people.
+const GROUPS_PER_PAGE: u32 = 50;
 /// Unknown members that are looked up in one search.
 const LOOKUP_BATCH: usize = 50;
 
@@ -27,6 +30,7 @@ impl Ldap {
     pub(crate) async fn memberships(&self, cx: &Cx, groups: &BTreeSet<GroupId>) -> BTreeMap<GroupId, Membership> {
         match self.graph(cx).await {
             Ok((graph, canaries)) => {
+                self.forget_index();
                 let finder = graph.finder();
                 groups.iter().map(|id| (id.clone(), self.membership(&finder, &canaries, id))).collect()
             }
@@ -41,7 +45,7 @@ impl Ldap {
             Err(fault) => return Membership::Unreadable(fault),
         };
         let graph = finder.graph();
-        let planted = graph.groups.get(at).is_some_and(|group| group.people.iter().any(|id| canaries.contains(id)));
+        let planted = graph.groups.get(at).is_some_and(|group| graph.names(group, canaries));
         if self.settings.config.groups.canary_in_every_group && !planted {
             let message = "the canary is not seen in it, so what is seen may not be all";
             let fault = Fault::new(FaultKind::Denied, system, format!("read group {id}"), message);
@@ -75,17 +79,18 @@ impl Ldap {
         let facts = self.facts(&call, &session).await?;
         let canaries = self.see_canaries(&call, &session, &facts).await?;
         let index = self.index(&call, cx, &session).await?;
-        let placeholders = self.settings.placeholders.iter().filter_map(|name| index.named(name)).cloned().collect();
-        let (groups, at) = (Vec::new(), HashMap::new());
-        let mut loader = Loader { ldap: self, call, session, facts, index, placeholders, groups, at };
+        let placeholders = self.settings.placeholders.iter().filter_map(|name| index.named(name)).collect();
+        let (others, groups, at) = (Vec::new(), Vec::new(), HashMap::new());
+        let mut loader = Loader { ldap: self, call, session, facts, index, others, placeholders, groups, at };
         loader.read_all().await?;
         loader.prove_empty().await?;
         loader.join().await?;
         loader.add_primary_members();
-        let Loader { session, groups, .. } = loader;
+        let Loader { session, groups, index, others, .. } = loader;
         self.give_back(session);
+        let people = index.people().iter().chain(&others).cloned().collect();
         let groups = groups.into_iter().map(|raw| raw.group).collect();
-        Ok((Graph { groups }, canaries))
+        Ok((Graph { groups, people }, canaries))
     }
 }
 
@@ -106,8 +111,10 @@ struct Loader<'a> {
     session: Session,
     facts: Arc<Facts>,
     index: Arc<Index>,
+    /// People who are not in the index. Their places follow those of the index.
+    others: Vec<PersonId>,
     /// People who only stand in groups because the schema wants a member.
-    placeholders: HashSet<PersonId>,
+    placeholders: HashSet<Place>,
     groups: Vec<Raw>,
     /// Groups by what a member value is known by.
     at: HashMap<Mark, usize>,
@@ -124,6 +131,12 @@ enum Found {
 }
 
 impl Loader<'_> {
+    /// A place for somebody who is not in the index.
+    fn other(&mut self, id: PersonId) -> Place {
+        self.others.push(id);
+        (self.index.people().len() + self.others.len() - 1) as Place
+    }
+
     fn attributes(&self) -> Vec<String> {
         let member = match self.ldap.settings.config.groups.range {
             Some(step) if self.facts.active_directory => format!("member;range=0-{}", step.saturating_sub(1)),
@@ -146,7 +159,8 @@ impl Loader<'_> {
             elsewhere: Arc::clone(&self.facts.elsewhere),
             ..Search::default()
         };
-        let mut pager = Pager::new(self.session.clone(), search, self.ldap.settings.config.page_size);
+        let mut pager =
+            Pager::new(self.session.clone(), search, self.ldap.settings.config.page_size.min(GROUPS_PER_PAGE));
         while !pager.ended() {
             for entry in pager.next(&self.call, OPERATION).await? {
                 self.take(entry).await?;
@@ -233,7 +247,7 @@ impl Loader<'_> {
         for account in entry.values("memberUid") {
             seen += 1;
             match self.index.with_account(account) {
-                Some(id) => raw.group.people.push(id.clone()),
+                Some(place) => raw.group.people.push(place),
                 None => raw.group.gaps += 1,
             }
         }
@@ -256,25 +270,25 @@ impl Loader<'_> {
     /// Sorts one member value: a person, a gap, nobody, or something to be found out about later.
     fn sort_in(&self, raw: &mut Raw, value: &[u8]) {
         if self.facts.active_directory {
-            match guid::from_extended_name(value).map(|(uuid, _)| PersonId::from_uuid(uuid)) {
-                Some(id) if self.index.has(&id) => raw.group.people.push(id),
-                Some(_) => raw.pending.push(value.into()),
+            match guid::from_extended_name(value).map(|(uuid, _)| self.index.with_id(&PersonId::from_uuid(uuid))) {
+                Some(Some(place)) => raw.group.people.push(place),
+                Some(None) => raw.pending.push(value.into()),
                 None => raw.group.gaps += 1,
             }
             return;
         }
         // Most values are spelled as the entry itself is, and need not be parsed.
-        if let Some(id) = self.index.spelled(value)
-            && !self.placeholders.contains(id)
+        if let Some(place) = self.index.spelled(value)
+            && !self.placeholders.contains(&place)
         {
-            raw.group.people.push(id.clone());
+            raw.group.people.push(place);
             return;
         }
         match Name::from_bytes(value) {
             None => raw.group.gaps += 1,
             Some(name) if name.is_empty() || self.ldap.settings.placeholders.contains(&name) => {}
             Some(name) => match self.index.named(&name) {
-                Some(id) => raw.group.people.push(id.clone()),
+                Some(place) => raw.group.people.push(place),
                 None => raw.pending.push(value.into()),
             },
         }
@@ -370,12 +384,12 @@ impl Loader<'_> {
                 self.take(entry).await?;
                 None
             }
-            Found::Person(id) => Some(id),
+            Found::Person(id) => Some(self.other(id)),
         };
         for at in above {
             let group = &mut self.groups[*at].group;
-            match &person {
-                Some(id) => group.people.push(id.clone()),
+            match person {
+                Some(place) => group.people.push(place),
                 None => group.groups.push(below),
             }
         }
@@ -384,9 +398,10 @@ impl Loader<'_> {
 
     /// Adds the people whose primary group it is: no member value names them.
     fn add_primary_members(&mut self) {
-        for raw in &mut self.groups {
+        let Self { groups, index, .. } = self;
+        for raw in groups {
             if let Some(number) = raw.number {
-                raw.group.people.extend_from_slice(self.index.with_primary_group(number));
+                raw.group.people.extend_from_slice(index.with_primary_group(number));
             }
         }
     }

@@ -48,10 +48,10 @@ impl Resource {
     }
 }
 
-/// A page of a list, as the server sent it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct ListPage {
-    pub(crate) items: Vec<Object>,
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ListPage<T> {
+    pub(crate) items: Vec<T>,
     pub(crate) total: Option<u64>,
     pub(crate) start: Option<u64>,
     pub(crate) next_cursor: Option<String>,
@@ -143,12 +143,14 @@ impl<'a> Api<'a> {
         }
     }
 
-    pub(crate) async fn list(
+    /// Reads a page of a list, as `read` takes it apart.
+    pub(crate) async fn list<T: Send + 'static>(
         &self,
         resource: Resource,
         query: &[(&str, String)],
         operation: &str,
-    ) -> Result<ListPage, CallFault> {
+        read: impl FnOnce(&Answer) -> Result<ListPage<T>, CallFault> + Send + 'static,
+    ) -> Result<ListPage<T>, CallFault> {
         let url = self.url(&[resource.path()], query)?;
         let answer = self.call.send(Request::get(url, MEDIA, operation)).await?;
         if answer.status() == 404 {
@@ -160,9 +162,9 @@ impl<'a> Api<'a> {
         }
         let answer = checked(answer)?;
         if answer.body().len() < LONG {
-            return list_page(&answer);
+            return read(&answer);
         }
-        self.beside(operation, move || list_page(&answer)).await?
+        self.beside(operation, move || read(&answer)).await?
     }
 
     /// Does work that takes milliseconds beside: the same thread may be waiting for another system.
@@ -196,7 +198,7 @@ impl<'a> Api<'a> {
         if answer.status() == 404 {
             if !is_scim_error(&answer) {
                 // Any gateway can say 404. The list of the same kind must be where we think it is.
-                self.list(resource, &[("count", "1".to_owned())], &operation).await?;
+                self.list(resource, &[("count", "1".to_owned())], &operation, objects).await?;
             }
             return Ok(None);
         }
@@ -290,7 +292,8 @@ fn object_of(answer: &Answer, value: Value) -> Result<Object, CallFault> {
     }
 }
 
-fn list_page(answer: &Answer) -> Result<ListPage, CallFault> {
+/// Reads a page of a list, whatever the records are.
+pub(crate) fn objects(answer: &Answer) -> Result<ListPage<Object>, CallFault> {
     let mut page = object_of(answer, answer.json_with(&compact_member)?)?;
     let count = |value: Option<&Value>, what: &str| match value {
         None | Some(Value::Null) => Ok(None),
@@ -321,6 +324,15 @@ fn list_page(answer: &Answer) -> Result<ListPage, CallFault> {
         }
     });
     Ok(ListPage { items: items.collect::<Result<_, _>>()?, total, start, next_cursor })
+}
+
+impl<T> ListPage<T> {
+    /// The page with every record read.
+    pub(crate) fn read<U>(self, read: impl FnMut(T) -> Result<U, CallFault>) -> Result<ListPage<U>, CallFault> {
+        let Self { items, total, start, next_cursor } = self;
+        let items = items.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(ListPage { items, total, start, next_cursor })
+    }
 }
 
 /// Takes an attribute out, whatever the case of its name.

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lockstep_contract::{Fault, FaultKind, Opening, SecretRef};
+use lockstep_contract::{Fault, FaultKind, Opening, SecretRefs};
 use lockstep_http::{Auth, Client, ClientCertificate, Limits, Settings, Timeouts, checked_base};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,10 +18,10 @@ pub struct Config {
     /// The base address as the vendor states it, `https://pacs.example/scim/v2`. Nothing is appended to it but the names
     /// of resources. Plain `http` is accepted for this machine only.
     pub url: String,
-    /// The bearer token, as a reference.
-    #[schemars(with = "Option<String>")]
+    /// The bearer token, as a reference, or as several of which the first that works is used.
+    #[schemars(with = "Option<Places>")]
     #[serde(default)]
-    pub token: Option<SecretRef>,
+    pub token: Option<SecretRefs>,
     /// Certificates of the authorities to trust, PEM. When given, no other authority is trusted.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -66,9 +66,18 @@ pub struct Config {
 pub struct ClientCertificateConfig {
     /// Certificate and chain, PEM.
     pub file: PathBuf,
-    /// The private key, PEM, as a reference.
-    #[schemars(with = "String")]
-    pub key: SecretRef,
+    /// The private key, PEM, as a reference, or as several of which the first that works is used.
+    #[schemars(with = "Places")]
+    pub key: SecretRefs,
+}
+
+/// One place where a secret is kept, or several.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only described, never built")]
+enum Places {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// What `userName` holds.
@@ -158,7 +167,7 @@ impl Config {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let secret = |reference: &SecretRef| opening.secrets.get(reference).map_err(|error| invalid(error.to_string()));
+        let secret = |places: &SecretRefs| opening.secrets.first(places).map_err(|error| invalid(error.to_string()));
         let auth = match &self.token {
             Some(reference) => Auth::Bearer(secret(reference)?),
             None => Auth::None,

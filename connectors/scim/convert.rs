@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use lockstep_contract::{
-    AccessLevel, AccessLevelId, Cardholder, CardholderId, CorrelationKey, CorrelationKeys, FieldName, FieldRule,
-    KeyKind, Profile, Revision, Status, Validity, field,
+    AccessLevel, AccessLevelId, Cardholder, CorrelationKey, CorrelationKeys, FieldName, FieldRule, KeyKind, Profile,
+    field,
 };
 use lockstep_http::Value;
 use serde_json::json;
 
 use crate::api::{Object, Op, quoted};
 use crate::config::UserName;
+use crate::user::User;
 
 pub(crate) const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 pub(crate) const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -55,7 +56,7 @@ pub(crate) fn get<'a>(object: &'a Object, name: &str) -> Option<&'a Value> {
     value.filter(|value| !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty()))
 }
 
-fn text<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
     get(object, name).and_then(Value::as_str)
 }
 
@@ -73,21 +74,14 @@ pub(crate) fn cardholder(
     levels: BTreeSet<AccessLevelId>,
     shape: Shape,
 ) -> Result<Cardholder, BadRecord> {
+    plain_user(user)?.cardholder(levels, shape)
+}
+
+/// A user whose attributes are told apart by their names.
+pub(crate) fn plain_user(user: &Object) -> Result<User<'_>, BadRecord> {
     let id = id_of(user, "user")?;
     no_two_spellings(user, id)?;
-    let id = CardholderId::new(id).map_err(|error| BadRecord::Id("user", error.to_string()))?;
-    let revision = if shape.revisions { version_of(user) } else { None };
-    Ok(Cardholder {
-        keys: keys(user, shape),
-        profile: profile(user),
-        status: status(user),
-        levels,
-        credentials: Vec::new(),
-        validity: Validity::ALWAYS,
-        site: None,
-        revision: revision.map(Revision),
-        id,
-    })
+    Ok(User::of(user, id))
 }
 
 fn no_two_spellings(user: &Object, id: &str) -> Result<(), BadRecord> {
@@ -98,16 +92,6 @@ fn no_two_spellings(user: &Object, id: &str) -> Result<(), BadRecord> {
         }
     }
     Ok(())
-}
-
-/// `active` as the standard has it, a boolean. Anything else is neither active nor suspended.
-fn status(user: &Object) -> Status {
-    match get(user, "active") {
-        Some(Value::Bool(true)) => Status::Active,
-        Some(Value::Bool(false)) => Status::Suspended,
-        None => Status::Other("the server does not say whether the user is active".to_owned()),
-        Some(_) => Status::Other("the attribute `active` is no boolean".to_owned()),
-    }
 }
 
 /// What a server stores, as it is configured.
@@ -122,7 +106,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    const fn user_name_kind(self) -> KeyKind {
+    pub(crate) const fn user_name_kind(self) -> KeyKind {
         match self.user_name {
             UserName::Upn => KeyKind::Upn,
             UserName::Account => KeyKind::Account,
@@ -140,49 +124,22 @@ impl Shape {
 }
 
 pub(crate) fn keys(user: &Object, shape: Shape) -> CorrelationKeys {
-    let enterprise = get(user, ENTERPRISE).and_then(Value::as_object);
-    let mut found: Vec<(KeyKind, &str)> = Vec::new();
-    found.extend(text(user, "externalId").map(|id| (KeyKind::Directory, id)));
-    found.extend(enterprise.and_then(|e| text(e, "employeeNumber")).map(|number| (KeyKind::Employee, number)));
-    found.extend(text(user, "userName").map(|name| (shape.user_name_kind(), name)));
-    found.extend(items(user, "emails").filter_map(|mail| text(mail, "value")).map(|mail| (KeyKind::Mail, mail)));
-    // A value that is no key (blanks at its ends, invisible characters) recognises nobody; it is not trimmed to fit.
-    found.into_iter().filter_map(|(kind, value)| CorrelationKey::new(kind, value).ok()).collect()
+    User::of(user, "").keys(shape)
 }
 
-fn profile(user: &Object) -> Profile {
-    let mut profile = Profile::new();
-    let mut set = |name: &'static str, value: Option<&str>| {
-        if let Some(value) = value {
-            profile.set(FieldName::known(name), value);
-        }
-    };
-    for (name, path) in CORE {
-        set(name, text_at(user, path));
-    }
-    let enterprise = get(user, ENTERPRISE).and_then(Value::as_object);
-    for (name, attribute) in EXTENSION {
-        set(name, enterprise.and_then(|e| text(e, attribute)));
-    }
-    for (name, attribute) in SEVERAL {
-        set(name, ours(user, attribute).and_then(|item| text(item, "value")));
-    }
-    profile
-}
-
-fn text_at<'a>(object: &'a Object, path: &str) -> Option<&'a str> {
+pub(crate) fn text_at<'a>(object: &'a Object, path: &str) -> Option<&'a str> {
     match path.split_once('.') {
         Some((outer, inner)) => get(object, outer).and_then(Value::as_object).and_then(|o| text(o, inner)),
         None => text(object, path),
     }
 }
 
-fn items<'a>(object: &'a Object, name: &str) -> impl Iterator<Item = &'a Object> {
+pub(crate) fn items<'a>(object: &'a Object, name: &str) -> impl Iterator<Item = &'a Object> {
     get(object, name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
 }
 
 /// The item of a list of addresses that a field stands for: the primary one, else the one for work, else the first.
-fn ours<'a>(user: &'a Object, attribute: &str) -> Option<&'a Object> {
+pub(crate) fn ours<'a>(user: &'a Object, attribute: &str) -> Option<&'a Object> {
     let primary = |item: &&Object| get(item, "primary").and_then(Value::as_bool) == Some(true);
     let work = |item: &&Object| text(item, "type").is_some_and(|t| t.eq_ignore_ascii_case("work"));
     items(user, attribute)
@@ -204,39 +161,68 @@ pub(crate) struct Group {
     pub(crate) id: AccessLevelId,
     pub(crate) level: AccessLevel,
     /// `None` when the attribute is not there: no members, or members that were not sent.
-    pub(crate) members: Option<Vec<Member>>,
+    pub(crate) members: Option<Members>,
+}
+
+/// The members of a group, in one piece: there may be as many as there are people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Members {
+    /// All ids, one after another.
+    ids: String,
+    ends: Vec<usize>,
+    /// The places of members that are groups.
+    groups: BTreeSet<usize>,
 }
 
 /// A member of a group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Member {
-    pub(crate) id: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Member<'a> {
+    pub(crate) id: &'a str,
     pub(crate) is_group: bool,
 }
 
-/// Reads a group.
-pub(crate) fn group(mut object: Object) -> Result<Group, BadRecord> {
-    let name = object.keys().find(|key| key.eq_ignore_ascii_case("members")).cloned();
-    let list = name.and_then(|name| object.remove(&name));
-    let id = id_of(&object, "group")?;
-    let members = match list {
-        None | Some(Value::Null) => None,
-        Some(Value::Array(members)) => Some(members.into_iter().map(member_of).collect::<Option<Vec<_>>>()),
-        Some(_) => Some(None),
-    };
-    let members = members.map(|m| m.ok_or_else(|| BadRecord::Type(format!("group {id}"), "members"))).transpose()?;
-    let level =
-        AccessLevel { name: text(&object, "displayName").unwrap_or_default().to_owned(), ..AccessLevel::default() };
-    let id = AccessLevelId::new(id).map_err(|error| BadRecord::Id("group", error.to_string()))?;
-    Ok(Group { id, level, members })
+impl Members {
+    pub(crate) fn push(&mut self, member: Member<'_>) {
+        if member.is_group {
+            self.groups.insert(self.ends.len());
+        }
+        self.ids.push_str(member.id);
+        self.ends.push(self.ids.len());
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Member<'_>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).enumerate().map(|(at, (start, end))| Member {
+            id: self.ids.get(start..*end).unwrap_or_default(),
+            is_group: self.groups.contains(&at),
+        })
+    }
 }
 
-/// As [`member`], and an id that is there already is taken over.
-fn member_of(value: Value) -> Option<Member> {
-    match value {
-        Value::String(id) => Some(Member { id, is_group: false }).filter(|member| !member.id.is_empty()),
-        other => member(&other),
-    }
+/// Reads a group.
+pub(crate) fn group(object: &Object) -> Result<Group, BadRecord> {
+    let id = id_of(object, "group")?;
+    let list = object.iter().find(|(key, _)| key.eq_ignore_ascii_case("members")).map(|(_, list)| list);
+    let bad = || BadRecord::Type(format!("group {id}"), "members");
+    let members = match list {
+        None | Some(Value::Null) => None,
+        Some(Value::Array(list)) => {
+            let mut members = Members::default();
+            for item in list {
+                members.push(member(item).ok_or_else(bad)?);
+            }
+            Some(members)
+        }
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => return Err(bad()),
+    };
+    let level =
+        AccessLevel { name: text(object, "displayName").unwrap_or_default().to_owned(), ..AccessLevel::default() };
+    let id = AccessLevelId::new(id).map_err(|error| BadRecord::Id("group", error.to_string()))?;
+    Ok(Group { id, level, members })
 }
 
 /// Makes a member of a group in a list as small as it can be: a user is its id. A group as a member stays as it is.
@@ -244,21 +230,22 @@ pub(crate) fn compact_member(key: &str, item: Value) -> Value {
     if !key.eq_ignore_ascii_case("members") {
         return item;
     }
-    match member(&item) {
-        Some(Member { id, is_group: false }) => Value::String(id),
-        Some(Member { is_group: true, .. }) | None => item,
-    }
+    let id = member(&item).filter(|member| !member.is_group).map(|member| member.id.to_owned());
+    id.map_or(item, Value::String)
 }
 
-fn member(value: &Value) -> Option<Member> {
+fn member(value: &Value) -> Option<Member<'_>> {
     if let Value::String(id) = value {
-        return Some(Member { id: id.clone(), is_group: false }).filter(|member| !member.id.is_empty());
+        return Some(Member { id, is_group: false }).filter(|member| !member.id.is_empty());
     }
     let member = value.as_object()?;
-    let id = text(member, "value").filter(|id| !id.is_empty())?.to_owned();
-    let by_type = text(member, "type").is_some_and(|t| t.eq_ignore_ascii_case("group"));
-    let by_ref = text(member, "$ref").is_some_and(|link| link.contains("/Groups/"));
-    Some(Member { id, is_group: by_type || by_ref })
+    let id = text(member, "value").filter(|id| !id.is_empty())?;
+    Some(Member { id, is_group: is_group(text(member, "type"), text(member, "$ref")) })
+}
+
+/// Whether a member is a group, by what is said of it.
+pub(crate) fn is_group(kind: Option<&str>, link: Option<&str>) -> bool {
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("group")) || link.is_some_and(|link| link.contains("/Groups/"))
 }
 
 /// The filter that asks for a key; `None` for a kind that this server has no place for.

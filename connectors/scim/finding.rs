@@ -7,7 +7,7 @@ use lockstep_contract::{CardholderId, CorrelationKey, FaultKind, KeyKind};
 use lockstep_http::CallFault;
 
 use crate::Scim;
-use crate::api::{Api, Object, Resource};
+use crate::api::{Api, Object, Resource, objects};
 use crate::convert::{self, Match, Shape};
 use crate::discovery::Provider;
 use crate::listing::Walk;
@@ -69,7 +69,7 @@ impl Finder<'_> {
         let shape = self.scim.config.shape(self.provider.etag);
         let mut found = Vec::new();
         while walk.census().is_none() {
-            for user in walk.next(self.api).await? {
+            for user in walk.next(self.api, objects).await? {
                 if let Some((id, own)) = canary(&user, key.kind(), shape).filter(|_| !filtered) {
                     self.scim.set_canary(id, own);
                 }
@@ -95,7 +95,7 @@ impl Finder<'_> {
         let shape = self.scim.config.shape(self.provider.etag);
         let some = {
             let _still = self.api.still(&self.scim.arrivals).await?;
-            Walk::new(Resource::Users, &self.provider).next(self.api).await?
+            Walk::new(Resource::Users, &self.provider).next(self.api, objects).await?
         };
         let on_the_first_page = some.iter().find_map(|user| canary(user, kind, shape));
         let Some((id, canary)) = on_the_first_page.or_else(|| self.scim.canary(kind)) else {

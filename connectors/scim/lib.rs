@@ -8,6 +8,7 @@
 
 mod api;
 mod applying;
+mod by_hand;
 mod config;
 mod convert;
 mod discovery;
@@ -15,7 +16,9 @@ mod finding;
 mod listed;
 mod listing;
 mod memberships;
+mod plain;
 mod probing;
+mod user;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +39,7 @@ use listed::{Listed, Lister, named_levels};
 use listing::Walk;
 use memberships::{Memberships, Source};
 
+pub use by_hand::ScimByHand as ByHand;
 pub use config::{ClientCertificateConfig, Config, MemberRemoval, Memberships as MembershipsSetting, Paging, UserName};
 
 /// How long what was learned about a server is relied on.
@@ -84,8 +88,18 @@ impl<T: Clone> Learned<T> {
 #[derive(Debug)]
 struct UserWalk {
     walk: Walk,
-    /// `None` when the groups that users name are what counts.
-    memberships: Option<Arc<Memberships>>,
+    lister: Lister,
+    /// Pages that were handed on.
+    handed_on: u32,
+    /// The page after those, if it was asked for ahead of time.
+    ahead: Option<Result<Vec<Listed>, CallFault>>,
+}
+
+impl UserWalk {
+    async fn next(&mut self, api: &Api<'_>) -> Result<Vec<Listed>, CallFault> {
+        let lister = self.lister.clone();
+        self.walk.next(api, move |answer| lister.page(answer)).await
+    }
 }
 
 /// Opens a target. Reads files and secrets, and connects to nothing.
@@ -186,9 +200,14 @@ impl Scim {
                 Some(Arc::new(self.all_memberships(api, &provider).await?))
             }
         };
+        let lister = Lister {
+            memberships,
+            cross_check: self.config.memberships == MembershipsSetting::Auto,
+            shape: self.config.shape(provider.etag),
+        };
         let walk = Walk::new(Resource::Users, &provider);
         let number = self.walk_number.fetch_add(1, Ordering::Relaxed);
-        let walk = Arc::new(tokio::sync::Mutex::new(UserWalk { walk, memberships }));
+        let walk = Arc::new(tokio::sync::Mutex::new(UserWalk { walk, lister, handed_on: 0, ahead: None }));
         let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
         while walks.len() >= WALKS_MAX {
             walks.pop_first();
@@ -204,40 +223,46 @@ impl Scim {
         walks.get(&number).map(|walk| (number, page, Arc::clone(walk)))
     }
 
-    async fn list_page(&self, api: &Api<'_>, at: Option<Cursor>) -> Result<Page<Cardholder>, CallFault> {
-        let (number, page, walk) = match &at {
+    async fn list_page(&self, cx: &Cx, at: Option<Cursor>) -> Result<Page<Cardholder>, CallFault> {
+        let api = Api::begin(&self.client, cx);
+        let (number, page, shared) = match &at {
             None => {
-                let (number, walk) = self.begin_walk(api).await?;
+                let (number, walk) = self.begin_walk(&api).await?;
                 (number, 0, walk)
             }
-            Some(cursor) => self.resume_walk(cursor).ok_or_else(|| stale(api))?,
+            Some(cursor) => self.resume_walk(cursor).ok_or_else(|| stale(&api))?,
         };
-        let etag = self.provider(api).await?.etag;
-        let mut walk = walk.lock().await;
-        if walk.walk.pages() != page {
-            return Err(stale(api));
+        let mut walk = Arc::clone(&shared).lock_owned().await;
+        if walk.handed_on != page {
+            return Err(stale(&api));
         }
-        let users = walk.walk.next(api).await?;
-        let lister = Lister {
-            memberships: walk.memberships.clone(),
-            cross_check: self.config.memberships == MembershipsSetting::Auto,
-            shape: self.config.shape(etag),
+        let users = match walk.ahead.take() {
+            Some(users) => users?,
+            None => walk.next(&api).await?,
         };
-        let listed = api.beside("list users", move || lister.page(users)).await?;
-        let Listed { items, fewer } = listed.map_err(|problem| api.protocol("list users", &problem))?;
-        if fewer && self.source.get() == Some(Source::UserGroups) {
+        walk.handed_on += 1;
+        if users.iter().any(|user| user.fewer) && self.source.get() == Some(Source::UserGroups) {
             // It told the truth about the samples and not about this one: from now on only the members count.
             tracing::warn!(system = %self.info.id, "the groups that users name are not all of their groups");
             self.source.set(Source::AllGroups);
         }
-        let next = match walk.walk.census() {
-            Some(census) => {
-                self.walks.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
-                Next::End(census)
-            }
-            None => Next::More(Cursor(format!("{number}.{}", walk.walk.pages()))),
+        let next = if let Some(census) = walk.walk.census() {
+            self.walks.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+            Next::End(census)
+        } else {
+            let cursor = Cursor(format!("{number}.{}", walk.handed_on));
+            self.ask_ahead(cx, walk);
+            Next::More(cursor)
         };
-        Ok(Page { items, next })
+        Ok(Page { items: users.into_iter().map(|user| user.cardholder).collect(), next })
+    }
+
+    /// Asks for the next page while this one is being taken in, if the server takes more than one request at a time.
+    fn ask_ahead(&self, cx: &Cx, mut walk: tokio::sync::OwnedMutexGuard<UserWalk>) {
+        if self.config.in_flight_max.get() > 1 {
+            let (client, cx) = (self.client.clone(), cx.clone());
+            tokio::spawn(async move { walk.ahead = Some(walk.next(&Api::begin(&client, &cx)).await) });
+        }
     }
 }
 
@@ -264,7 +289,7 @@ impl TargetReader for Scim {
     }
 
     async fn list(&self, cx: &Cx, at: Option<Cursor>) -> Result<Page<Cardholder>, Fault> {
-        Ok(self.list_page(&Api::begin(&self.client, cx), at).await?)
+        Ok(self.list_page(cx, at).await?)
     }
 
     async fn find(&self, cx: &Cx, key: &CorrelationKey) -> Result<Vec<Cardholder>, Fault> {

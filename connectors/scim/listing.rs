@@ -2,16 +2,29 @@
 //! the records mean.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 
 use lockstep_contract::Census;
-use lockstep_http::CallFault;
+use lockstep_http::{Answer, CallFault};
 
 use crate::api::{Api, ListPage, Object, Resource};
-use crate::convert::id_of;
+use crate::convert::{BadRecord, id_of};
 use crate::discovery::Provider;
 
 /// Pages of one list. A list that is longer has no end.
 const PAGES_MAX: u32 = 10_000;
+
+/// A record of a list.
+pub(crate) trait Record: Send + 'static {
+    /// Its id.
+    fn id(&self, what: &'static str) -> Result<&str, BadRecord>;
+}
+
+impl Record for Object {
+    fn id(&self, what: &'static str) -> Result<&str, BadRecord> {
+        id_of(self, what)
+    }
+}
 
 /// Where a walk stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +43,28 @@ pub(crate) struct Walk {
     sorted: bool,
     place: Place,
     total: Option<u64>,
-    seen: HashSet<Box<str>>,
+    seen: Seen,
     cursors: HashSet<Box<str>>,
     pages: u32,
     ended: bool,
+}
+
+/// Which ids came. Only their hashes are kept: two ids with one hash look like one that came twice, and the list is read
+/// again, once in millions of millions of lists.
+#[derive(Debug, Default)]
+struct Seen {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Seen {
+    fn hash(&self, id: &str) -> u64 {
+        self.hasher.hash_one(id)
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        self.hashes.contains(&self.hash(id))
+    }
 }
 
 impl Walk {
@@ -46,7 +77,7 @@ impl Walk {
             sorted: provider.sort && !provider.by_cursor,
             place: if provider.by_cursor { Place::Cursor(String::new()) } else { Place::Index(1) },
             total: None,
-            seen: HashSet::new(),
+            seen: Seen::default(),
             cursors: HashSet::new(),
             pages: 0,
             ended: false,
@@ -74,7 +105,7 @@ impl Walk {
 
     /// The counts of a walk that has ended.
     pub(crate) fn census(&self) -> Option<Census> {
-        self.ended.then_some(Census { sent: self.seen.len() as u64, server_total: self.total })
+        self.ended.then_some(Census { sent: self.seen.hashes.len() as u64, server_total: self.total })
     }
 
     /// How many records the server says there are.
@@ -82,25 +113,30 @@ impl Walk {
         self.total
     }
 
-    pub(crate) const fn pages(&self) -> u32 {
-        self.pages
-    }
-
-    /// The next page.
-    pub(crate) async fn next(&mut self, api: &Api<'_>) -> Result<Vec<Object>, CallFault> {
+    /// The next page, each record as `read` takes it apart.
+    pub(crate) async fn next<T: Record>(
+        &mut self,
+        api: &Api<'_>,
+        read: impl Fn(&Answer) -> Result<ListPage<T>, CallFault> + Clone + Send + 'static,
+    ) -> Result<Vec<T>, CallFault> {
         let operation = format!("list {}, page {}", self.resource.many(), self.pages + 1);
-        let page = self.ask_again_for_less(api, &operation).await?;
-        let step = self.check(&page).map_err(|problem| api.protocol(&operation, &problem))?;
+        let page = self.ask_again_for_less(api, &operation, &read).await?;
+        let (step, ids) = self.check(&page).map_err(|problem| api.protocol(&operation, &problem))?;
         if let (Step::End, Place::Index(_)) = (&step, &self.place) {
-            self.prove_the_end(api, &operation, &page).await?;
+            self.prove_the_end(api, &operation, &page, read).await?;
         }
-        self.commit(step, &page);
+        self.commit(step, ids, &page);
         Ok(page.items)
     }
 
-    async fn ask_again_for_less(&mut self, api: &Api<'_>, operation: &str) -> Result<ListPage, CallFault> {
+    async fn ask_again_for_less<T: Record>(
+        &mut self,
+        api: &Api<'_>,
+        operation: &str,
+        read: &(impl Fn(&Answer) -> Result<ListPage<T>, CallFault> + Clone + Send + 'static),
+    ) -> Result<ListPage<T>, CallFault> {
         loop {
-            match self.ask(api, &self.place, operation).await {
+            match api.list(self.resource, &self.query(&self.place), operation, read.clone()).await {
                 // Not every server that sorts can sort by id, and the order is a convenience.
                 Err(fault) if self.sorted && self.pages == 0 && matches!(fault.status, Some(400 | 501)) => {
                     self.sorted = false;
@@ -114,7 +150,7 @@ impl Walk {
         }
     }
 
-    async fn ask(&self, api: &Api<'_>, place: &Place, operation: &str) -> Result<ListPage, CallFault> {
+    fn query(&self, place: &Place) -> Vec<(&'static str, String)> {
         let mut query = Vec::new();
         query.extend(self.filter.iter().map(|filter| ("filter", filter.clone())));
         match place {
@@ -126,39 +162,46 @@ impl Walk {
             query.extend([("sortBy", "id".to_owned()), ("sortOrder", "ascending".to_owned())]);
         }
         query.extend(self.extra.iter().cloned());
-        api.list(self.resource, &query, operation).await
+        query
     }
 
     /// Some servers give the size of the page as `totalResults`. Behind the last record there must be nothing new;
     /// servers that begin again from the first record are known, and harmless.
-    async fn prove_the_end(&self, api: &Api<'_>, operation: &str, last: &ListPage) -> Result<(), CallFault> {
+    async fn prove_the_end<T: Record>(
+        &self,
+        api: &Api<'_>,
+        operation: &str,
+        last: &ListPage<T>,
+        read: impl Fn(&Answer) -> Result<ListPage<T>, CallFault> + Send + 'static,
+    ) -> Result<(), CallFault> {
         let total = last.total.unwrap_or_default();
         if self.filter.is_some() || total == 0 {
             return Ok(());
         }
-        let page = match self.ask(api, &Place::Index(total + 1), operation).await {
+        let page = match api.list(self.resource, &self.query(&Place::Index(total + 1)), operation, read).await {
             Ok(page) => page,
             Err(fault) if matches!(fault.status, Some(400 | 404)) => return Ok(()),
             Err(fault) => return Err(fault),
         };
-        let known: HashSet<&str> = last.items.iter().filter_map(|item| id_of(item, "record").ok()).collect();
+        let known: HashSet<&str> = last.items.iter().filter_map(|item| item.id("record").ok()).collect();
         let is_new = |id: &str| !known.contains(id) && !self.seen.contains(id);
-        if page.items.iter().all(|item| id_of(item, "record").is_ok_and(|id| !is_new(id))) {
+        if page.items.iter().all(|item| item.id("record").is_ok_and(|id| !is_new(id))) {
             return Ok(());
         }
         let message = format!("cut list: the server counts {total}, and sends more after the last of them");
         Err(api.protocol(operation, &message))
     }
 
-    /// Whether a page fits what came before. Changes nothing.
-    fn check(&self, page: &ListPage) -> Result<Step, String> {
+    /// Whether a page fits what came before, and the hashes of its ids. Changes nothing.
+    fn check<T: Record>(&self, page: &ListPage<T>) -> Result<(Step, HashSet<u64>), String> {
         if self.pages >= PAGES_MAX {
             return Err(format!("cut list: still no end after {PAGES_MAX} pages"));
         }
-        let mut on_this_page = HashSet::new();
+        let mut on_this_page = HashSet::with_capacity(page.items.len());
         for item in &page.items {
-            let id = id_of(item, self.resource.one()).map_err(|error| error.to_string())?;
-            if self.seen.contains(id) || !on_this_page.insert(id) {
+            let id = item.id(self.resource.one()).map_err(|error| error.to_string())?;
+            let hash = self.seen.hash(id);
+            if self.seen.hashes.contains(&hash) || !on_this_page.insert(hash) {
                 return Err(format!("cut list: {} {id} was sent twice; a page was repeated", self.resource.one()));
             }
         }
@@ -167,19 +210,20 @@ impl Walk {
         {
             return Err(format!("cut list: the server counted {before} first and {now} now; read again"));
         }
-        let sent = (self.seen.len() + page.items.len()) as u64;
+        let sent = (self.seen.hashes.len() + page.items.len()) as u64;
         if let Some(total) = page.total.or(self.total)
             && sent > total
         {
             return Err(format!("cut list: the server counts {total} and has sent {sent}"));
         }
-        match &self.place {
+        let step = match &self.place {
             Place::Index(asked) => index_step(page, *asked, sent),
             Place::Cursor(_) => self.cursor_step(page, sent),
-        }
+        };
+        Ok((step?, on_this_page))
     }
 
-    fn cursor_step(&self, page: &ListPage, sent: u64) -> Result<Step, String> {
+    fn cursor_step<T>(&self, page: &ListPage<T>, sent: u64) -> Result<Step, String> {
         match &page.next_cursor {
             Some(cursor) if self.cursors.contains(cursor.as_str()) => {
                 Err("cut list: the server gave the same cursor twice".to_owned())
@@ -194,10 +238,10 @@ impl Walk {
         }
     }
 
-    fn commit(&mut self, step: Step, page: &ListPage) {
+    fn commit<T>(&mut self, step: Step, ids: HashSet<u64>, page: &ListPage<T>) {
         self.pages += 1;
         self.total = page.total.or(self.total);
-        self.seen.extend(page.items.iter().filter_map(|item| id_of(item, "record").ok()).map(Box::from));
+        self.seen.hashes.extend(ids);
         match step {
             Step::End => self.ended = true,
             Step::More(place) => {
@@ -216,7 +260,7 @@ enum Step {
     End,
 }
 
-fn index_step(page: &ListPage, asked: u64, sent: u64) -> Result<Step, String> {
+fn index_step<T>(page: &ListPage<T>, asked: u64, sent: u64) -> Result<Step, String> {
     let Some(total) = page.total else {
         return Err("the list has no `totalResults`, so nobody can tell whether it is complete".to_owned());
     };

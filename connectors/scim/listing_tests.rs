@@ -12,21 +12,21 @@ fn walk(by_cursor: bool) -> Walk {
     Walk::new(Resource::Users, &provider(Some(&described), &config))
 }
 
-fn page(ids: std::ops::Range<u32>, total: Option<u64>, start: Option<u64>, next: Option<&str>) -> ListPage {
+fn page(ids: std::ops::Range<u32>, total: Option<u64>, start: Option<u64>, next: Option<&str>) -> ListPage<Object> {
     let item = |n| json!({"id": format!("u{n}")}).as_object().cloned().expect("an object");
     ListPage { items: ids.map(item).collect(), total, start, next_cursor: next.map(str::to_owned) }
 }
 
 /// Feeds pages to a walk: the census, or the complaint.
-fn read(mut walk: Walk, pages: &[ListPage]) -> Result<Option<Census>, String> {
+fn read(mut walk: Walk, pages: &[ListPage<Object>]) -> Result<Option<Census>, String> {
     for page in pages {
-        let step = walk.check(page)?;
-        walk.commit(step, page);
+        let (step, ids) = walk.check(page)?;
+        walk.commit(step, ids, page);
     }
     Ok(walk.census())
 }
 
-fn complaint(by_cursor: bool, pages: &[ListPage]) -> String {
+fn complaint(by_cursor: bool, pages: &[ListPage<Object>]) -> String {
     read(walk(by_cursor), pages).expect_err("a complaint")
 }
 
@@ -54,8 +54,8 @@ fn honest_lists_end_with_their_counts() {
 fn the_next_index_follows_from_what_arrived() {
     let mut walk = walk(false);
     let short = page(0..3, Some(25), Some(1), None);
-    let step = walk.check(&short).expect("fits");
-    walk.commit(step, &short);
+    let (step, ids) = walk.check(&short).expect("fits");
+    walk.commit(step, ids, &short);
     assert_eq!(walk.place, Place::Index(4));
 }
 

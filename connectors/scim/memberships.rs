@@ -1,6 +1,7 @@
 //! Who is in which group. The members of all groups are the truth; a shorter way is used only after it has agreed with
 //! that truth on people who are known to be in groups. This module must not write.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lockstep_contract::{AccessLevelId, Catalog, FaultKind};
@@ -8,9 +9,10 @@ use lockstep_http::CallFault;
 
 use crate::api::{Api, Object, Resource, quoted};
 use crate::config::Memberships as Setting;
-use crate::convert::{self, Group, Member, groups_of};
+use crate::convert::{self, Group, groups_of};
 use crate::discovery::Provider;
 use crate::listing::Walk;
+use crate::plain;
 
 /// How many people a shorter way has to get right.
 const SAMPLES: usize = 2;
@@ -30,74 +32,134 @@ pub(crate) enum Source {
 /// All memberships at one time.
 #[derive(Debug, Default)]
 pub(crate) struct Memberships {
+    /// In the order of their ids.
     groups: Vec<AccessLevelId>,
-    of: HashMap<Box<str>, Vec<u32>>,
-    /// The first member that says of itself that it is a group: where, and its id.
-    nested: Option<(u32, String)>,
-    /// The levels, for the catalog.
-    pub(crate) catalog: Catalog,
+    people: HashMap<Box<str>, u32>,
+    /// For each of the people: where their groups end.
+    ends: Vec<u32>,
+    /// The places of the groups of one after another, ascending.
+    of: Vec<u32>,
+    /// The first member that says of itself that it is a group: of which, and its id.
+    nested: Option<(AccessLevelId, String)>,
+}
+
+/// Memberships while they are being read, group by group.
+#[derive(Debug, Default)]
+struct Collected {
+    /// Ids, and whose members they are: where the list begins and ends. A group may come twice, see [`fill_in`].
+    groups: Vec<(AccessLevelId, std::ops::Range<usize>)>,
+    people: HashMap<Box<str>, u32>,
+    members: Vec<u32>,
+    nested: Option<(AccessLevelId, String)>,
+}
+
+impl Collected {
+    /// Takes a group in.
+    fn add(&mut self, group: Group) {
+        let start = self.members.len();
+        for member in group.members.iter().flat_map(convert::Members::iter) {
+            if member.is_group {
+                self.nested.get_or_insert_with(|| (group.id.clone(), member.id.to_owned()));
+                continue;
+            }
+            let number = if let Some(number) = self.people.get(member.id) {
+                *number
+            } else {
+                let next = self.people.len() as u32;
+                self.people.insert(member.id.into(), next);
+                next
+            };
+            self.members.push(number);
+        }
+        self.groups.push((group.id, start..self.members.len()));
+    }
+
+    /// From "who is in this group" to "which groups is this one in".
+    fn finish(mut self) -> Memberships {
+        self.groups.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut ends = vec![0_u32; self.people.len()];
+        for number in &self.members {
+            if let Some(count) = ends.get_mut(*number as usize) {
+                *count += 1;
+            }
+        }
+        // From how many there are to where they begin; placing them moves that to where they end.
+        let mut sum = 0;
+        for count in &mut ends {
+            sum += std::mem::replace(count, sum);
+        }
+        let mut of = vec![0_u32; self.members.len()];
+        let mut groups: Vec<AccessLevelId> = Vec::new();
+        for (group, list) in self.groups {
+            if groups.last() != Some(&group) {
+                groups.push(group);
+            }
+            let place = (groups.len() - 1) as u32;
+            for number in self.members.get(list).unwrap_or_default() {
+                let Some(end) = ends.get_mut(*number as usize) else { continue };
+                if let Some(slot) = of.get_mut(*end as usize) {
+                    *slot = place;
+                    *end += 1;
+                }
+            }
+        }
+        Memberships { groups, people: self.people, ends, of, nested: self.nested }
+    }
 }
 
 impl Memberships {
+    /// The places of the groups of a user, ascending. A group that names somebody twice is there twice.
+    fn places(&self, user: &str) -> &[u32] {
+        let Some(number) = self.people.get(user) else { return &[] };
+        let number = *number as usize;
+        let start = number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(number).copied().unwrap_or(start);
+        self.of.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// How many groups there are.
+    pub(crate) const fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
     /// The levels of a user.
     pub(crate) fn levels_of(&self, user: &str) -> BTreeSet<AccessLevelId> {
-        let positions = self.of.get(user).into_iter().flatten();
-        positions.filter_map(|at| self.groups.get(*at as usize)).cloned().collect()
+        self.places(user).iter().filter_map(|at| self.groups.get(*at as usize)).cloned().collect()
     }
 
     /// How the groups that a user names agree with the levels that the members of all groups say.
-    pub(crate) fn compare<'a>(&self, user: &'a Object, levels: &BTreeSet<AccessLevelId>) -> Agreement<'a> {
-        let named = groups_of(user);
-        if named.as_ref().map_or(0, BTreeSet::len) == levels.len()
-            && named.iter().flatten().copied().eq(levels.iter().map(AccessLevelId::as_str))
-        {
+    pub(crate) fn compare<'a, T: Borrow<str> + Ord>(
+        &self,
+        named: &'a mut Vec<T>,
+        levels: &BTreeSet<AccessLevelId>,
+    ) -> Agreement<'a> {
+        named.sort_unstable();
+        named.dedup();
+        if named.len() == levels.len() && named.iter().map(T::borrow).eq(levels.iter().map(AccessLevelId::as_str)) {
             return Agreement::Same;
         }
         let known: BTreeSet<&str> = levels.iter().map(AccessLevelId::as_str).collect();
-        let is_level = |group: &str| self.catalog.levels.keys().any(|level| level.as_str() == group);
-        let more = named.into_iter().flatten().find(|group| !known.contains(group) && is_level(group));
+        let is_level = |group: &str| self.groups.binary_search_by(|level| level.as_str().cmp(group)).is_ok();
+        let more = named.iter().map(T::borrow).find(|group| !known.contains(group) && is_level(group));
         more.map_or(Agreement::Fewer, Agreement::Contradicts)
     }
 
     /// People in groups, those in most of them first.
     fn samples(&self) -> Vec<&str> {
-        let mut people: Vec<(&str, usize)> = self.of.iter().map(|(id, groups)| (&**id, groups.len())).collect();
+        let mut people: Vec<(&str, usize)> = self.people.keys().map(|id| (&**id, self.places(id).len())).collect();
         people.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         people.into_iter().take(SAMPLES * 4).map(|(id, _)| id).collect()
     }
 
-    /// Takes a group in, and returns its place.
-    fn add(&mut self, group: Group) -> usize {
-        let at = self.groups.len();
-        self.add_members(at, group.members);
-        self.catalog.levels.insert(group.id.clone(), group.level);
-        self.groups.push(group.id);
-        at
-    }
-
-    fn add_members(&mut self, at: usize, members: Option<Vec<Member>>) {
-        let at = at as u32;
-        for member in members.into_iter().flatten() {
-            if member.is_group {
-                self.nested.get_or_insert((at, member.id));
-                continue;
-            }
-            let groups = match self.of.get_mut(member.id.as_str()) {
-                Some(groups) => groups,
-                None => self.of.entry(member.id.into_boxed_str()).or_default(),
-            };
-            if groups.last() != Some(&at) {
-                groups.push(at);
-            }
-        }
-    }
-
     /// A group in a group: the outer one, and the id of the inner one.
     fn nesting(&self) -> Option<(&AccessLevelId, &str)> {
-        let by_id =
-            || self.groups.iter().find_map(|inner| Some((*self.of.get(inner.as_str())?.first()?, inner.as_str())));
-        let (at, inner) = self.nested.as_ref().map(|(at, inner)| (*at, inner.as_str())).or_else(by_id)?;
-        Some((self.groups.get(at as usize)?, inner))
+        let by_id = || {
+            self.groups.iter().find_map(|inner| {
+                let outer = self.groups.get(*self.places(inner.as_str()).first()? as usize)?;
+                Some((outer, inner.as_str()))
+            })
+        };
+        self.nested.as_ref().map(|(outer, inner)| (outer, inner.as_str())).or_else(by_id)
     }
 }
 
@@ -112,20 +174,29 @@ pub(crate) enum Agreement<'a> {
     Contradicts(&'a str),
 }
 
-/// Reads the members of all groups. A page is taken in before the next is asked for: the members of all groups together
+/// Reads the members of all groups. A page is taken in while the next is on its way: the members of all groups together
 /// are the largest thing that such a server sends.
 pub(crate) async fn scan(api: &Api<'_>, provider: &Provider) -> Result<Memberships, CallFault> {
     let mut walk = Walk::new(Resource::Groups, provider).at_most(GROUPS_PER_PAGE);
-    let (mut memberships, mut bare) = (Memberships::default(), Vec::new());
-    while walk.census().is_none() {
-        for object in walk.next(api).await? {
-            let group = group_of(api, object)?;
-            let without = group.members.is_none();
-            let at = memberships.add(group);
-            bare.extend(without.then_some(at));
+    let (mut collected, mut bare) = (Collected::default(), Vec::new());
+    let mut page: Vec<Group> = Vec::new();
+    loop {
+        bare.extend(page.iter().filter(|group| group.members.is_none()).map(|group| group.id.clone()));
+        let taking_in = api.beside("list groups", move || {
+            for group in page {
+                collected.add(group);
+            }
+            collected
+        });
+        if walk.census().is_some() {
+            collected = taking_in.await?;
+            break;
         }
+        let (taken_in, next) = futures::join!(taking_in, walk.next(api, plain::groups));
+        (collected, page) = (taken_in?, next?);
     }
-    fill_in(api, &mut memberships, &bare).await?;
+    fill_in(api, &mut collected, &bare).await?;
+    let memberships = api.beside("list groups", move || collected.finish()).await?;
     if let Some((outer, inner)) = memberships.nesting() {
         let message =
             format!("group {outer} contains group {inner}: who is in it cannot be told from its members alone");
@@ -135,10 +206,6 @@ pub(crate) async fn scan(api: &Api<'_>, provider: &Provider) -> Result<Membershi
         return Err(CallFault::not_sent(fault));
     }
     Ok(memberships)
-}
-
-fn group_of(api: &Api<'_>, object: Object) -> Result<Group, CallFault> {
-    convert::group(object).map_err(|e| api.protocol("list groups", &e.to_string()))
 }
 
 /// The groups without their members.
@@ -152,39 +219,36 @@ pub(crate) async fn catalog(api: &Api<'_>, provider: &Provider) -> Result<Catalo
 async fn read_groups(api: &Api<'_>, mut walk: Walk) -> Result<Vec<Group>, CallFault> {
     let mut groups = Vec::new();
     while walk.census().is_none() {
-        for object in walk.next(api).await? {
-            groups.push(group_of(api, object)?);
-        }
+        groups.extend(walk.next(api, plain::groups).await?);
     }
     Ok(groups)
 }
 
 /// A group without `members` in a list is an empty one, or the list leaves members out. Single reads tell.
-async fn fill_in(api: &Api<'_>, memberships: &mut Memberships, bare: &[usize]) -> Result<(), CallFault> {
+async fn fill_in(api: &Api<'_>, collected: &mut Collected, bare: &[AccessLevelId]) -> Result<(), CallFault> {
     let stride = (bare.len() / LOOKS).max(1);
     let is_first = |n: usize| n.is_multiple_of(stride) && n / stride < LOOKS;
     let mut left_out = false;
-    for (n, at) in bare.iter().enumerate() {
+    for (n, id) in bare.iter().enumerate() {
         if is_first(n) {
-            left_out |= look_again(api, memberships, *at).await?;
+            left_out |= look_again(api, collected, id).await?;
         }
     }
-    for (n, at) in bare.iter().enumerate() {
+    for (n, id) in bare.iter().enumerate() {
         if left_out && !is_first(n) {
-            look_again(api, memberships, *at).await?;
+            look_again(api, collected, id).await?;
         }
     }
     Ok(())
 }
 
-async fn look_again(api: &Api<'_>, memberships: &mut Memberships, at: usize) -> Result<bool, CallFault> {
-    let Some(id) = memberships.groups.get(at).cloned() else { return Ok(false) };
+async fn look_again(api: &Api<'_>, collected: &mut Collected, id: &AccessLevelId) -> Result<bool, CallFault> {
     let Some(object) = api.get(Resource::Groups, id.as_str()).await? else {
         return Err(api.protocol("list groups", &format!("group {id} was in the list and is not there")));
     };
-    let again = convert::group(object).map_err(|e| api.protocol("read a group", &e.to_string()))?;
+    let again = convert::group(&object).map_err(|e| api.protocol("read a group", &e.to_string()))?;
     let some = again.members.as_ref().is_some_and(|members| !members.is_empty());
-    memberships.add_members(at, again.members);
+    collected.add(again);
     Ok(some)
 }
 
@@ -258,7 +322,7 @@ pub(crate) async fn by_filter(
     let groups = read_groups(api, walk).await?;
     for group in &groups {
         // Members that came although they were not asked for are evidence all the same.
-        if group.members.as_ref().is_some_and(|members| !members.iter().any(|m| m.id == user)) {
+        if group.members.as_ref().is_some_and(|members| !members.iter().any(|member| member.id == user)) {
             return Err(api.protocol("filter groups by member", "the server ignores the filter"));
         }
     }

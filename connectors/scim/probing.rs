@@ -4,7 +4,7 @@ use lockstep_contract::{Check, CheckOutcome, FaultKind, Health, ServerMark};
 use lockstep_http::{CallFault, Value};
 
 use crate::Scim;
-use crate::api::{Api, Resource, quoted};
+use crate::api::{Api, Resource, objects, quoted};
 use crate::config::MemberRemoval;
 use crate::convert::{ENTERPRISE, get};
 use crate::discovery::Provider;
@@ -17,7 +17,7 @@ pub(crate) async fn probe(scim: &Scim, api: &Api<'_>) -> Result<Health, CallFaul
     let provider = crate::discovery::provider(document.as_ref(), &scim.config);
     scim.provider.set(provider.clone());
     let mut users = Walk::new(Resource::Users, &provider).at_most(1);
-    users.next(api).await?;
+    users.next(api, objects).await?;
     let total = users.total().map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
     let mut checks = vec![
         pass("sign-in", format!("{total} users can be read")),
@@ -111,7 +111,7 @@ async fn filter(api: &Api<'_>, provider: &Provider) -> Result<Check, CallFault> 
         return Ok(warn(NAME, "the server has no filters", help));
     }
     let filter = format!("externalId eq {}", quoted("lockstep-nobody-has-this-id"));
-    match Walk::new(Resource::Users, provider).at_most(1).filtered(filter).next(api).await {
+    match Walk::new(Resource::Users, provider).at_most(1).filtered(filter).next(api, objects).await {
         Ok(users) if users.is_empty() => Ok(pass(NAME, "a filter that fits nobody finds nobody".to_owned())),
         Ok(_) => Ok(check(
             NAME,
@@ -132,7 +132,7 @@ async fn members(scim: &Scim, api: &Api<'_>, provider: &Provider) -> Result<Chec
         return Ok(pass(NAME, format!("read {}, as configured", way(source))));
     }
     let truth = memberships::scan(api, provider).await?;
-    let levels = truth.catalog.levels.len();
+    let levels = truth.group_count();
     Ok(match memberships::calibrate(api, provider, &truth).await? {
         Some(Source::AllGroups) => warn(
             NAME,

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
-use futures::future::join;
+use futures::future::join3;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_contract::{Cx, Fault, FaultKind, PersonId, RunId, Scope, ServerMark, TargetId};
 use lockstep_core::{
-    Code, DirectorySnapshot, Guarded, Header, Inputs, Looked, PLAN_FORMAT, PlanDocument, RunEvent, RunState,
+    Code, DirectorySnapshot, Guarded, Header, Inputs, Links, Looked, PLAN_FORMAT, PlanDocument, RunEvent, RunState,
     TargetSnapshot, Trip, absentees, guard,
 };
 
@@ -89,12 +89,12 @@ async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> R
     let mark = server_mark(order, &cx, now).await?;
     let each: Vec<_> = order.targets.iter().map(|target| reading::target(target.reader, &cx, order.observer)).collect();
     let mut reads = futures::stream::iter(each).buffered(TARGETS_AT_ONCE);
-    let (people, mut read) = join(read_people(order, &cx), reads.next()).await;
-    let people = people?;
+    let (people, mut read, first) = join3(read_people(order, &cx), reads.next(), first_links(order)).await;
+    let (people, mut first) = (people?, first?);
     if let Some(mark) = mark {
         remember_mark(order, epoch, &mark).await?;
     }
-    let absent = absent(order, &people).await?;
+    let absent = absent(order, &people, first.as_ref()).await?;
     let looked = reading::look_up(order.directory, &cx, absent, order.observer).await;
 
     let (mut guarded, mut unreadable) = (Vec::new(), Vec::new());
@@ -105,7 +105,11 @@ async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> R
         let id = target.reader.info().id.clone();
         match read.take() {
             Some(Ok(cardholders)) => {
-                let judged = judge(order, target, &people, &cardholders, &looked, now).await?;
+                let links = match first.take() {
+                    Some(links) => links,
+                    None => order.store.links(&id).await?,
+                };
+                let judged = judge(order, target, &people, &cardholders, links, &looked, now).await?;
                 drop(cardholders);
                 order.store.observe(epoch, &id, &observation(&judged, order.run), now).await?;
                 guarded.push((target.reader.info().clone(), judged));
@@ -113,6 +117,7 @@ async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> R
             Some(Err(fault)) => unreadable.push((id, fault)),
             None => {}
         }
+        first = None;
         read = reads.next().await;
     }
     if order.cancel.is_cancelled() {
@@ -126,11 +131,23 @@ async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> R
     Ok(Planned { document: PlanDocument::build(header(order, now), guarded), unreadable })
 }
 
-/// Linked people who are not in the reading. Links are read again when their target is planned: held for all targets
-/// at once they would be the largest thing in memory.
-async fn absent(order: &PlanOrder<'_>, people: &DirectorySnapshot) -> Result<BTreeSet<PersonId>, StoreError> {
-    let mut absent = BTreeSet::new();
-    for target in &order.targets {
+/// The links of the target that is planned first.
+async fn first_links(order: &PlanOrder<'_>) -> Result<Option<Links>, StoreError> {
+    match order.targets.first() {
+        Some(target) => order.store.links(&target.reader.info().id).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Linked people who are not in the reading. The links of all targets but the first are read again when their target is
+/// planned: held for all targets at once they would be the largest thing in memory.
+async fn absent(
+    order: &PlanOrder<'_>,
+    people: &DirectorySnapshot,
+    first: Option<&Links>,
+) -> Result<BTreeSet<PersonId>, StoreError> {
+    let mut absent: BTreeSet<PersonId> = first.map(|links| absentees(people, links)).into_iter().flatten().collect();
+    for target in order.targets.iter().skip(1) {
         let links = order.store.links(&target.reader.info().id).await?;
         absent.extend(absentees(people, &links));
     }
@@ -192,11 +209,11 @@ async fn judge(
     target: &TargetOrder<'_>,
     people: &DirectorySnapshot,
     cardholders: &TargetSnapshot,
+    links: Links,
     looked: &BTreeMap<PersonId, Looked>,
     now: Timestamp,
 ) -> Result<Guarded, StoreError> {
     let info = target.reader.info();
-    let links = order.store.links(&info.id).await?;
     let holds = order.store.holds(&info.id).await?;
     let history = order.store.history(&info.id, now).await?;
     let draft = lockstep_core::plan(Inputs {
@@ -248,5 +265,7 @@ fn header(order: &PlanOrder<'_>, now: Timestamp) -> Header {
         version: order.version.clone(),
         directory: Some(order.directory.info().id.clone()),
         config_digest: order.config_digest.clone(),
+        by: None,
+        reinstate: None,
     }
 }

@@ -54,6 +54,9 @@ pub(crate) fn report() -> Outcome<()> {
     site.link(people)?;
     // The first run remembers what it saw; from then on there is a past to compare with.
     site.plan(&lockstep, people)?;
+    if std::env::var_os("BENCH_HOLD").is_some() {
+        return hold(&site, &server);
+    }
     let (mut search, mut plan) = (Ran::default(), Ran::default());
     for _ in 0..TIMES {
         search = faster(search, ldapsearch(&server)?);
@@ -73,6 +76,17 @@ pub(crate) fn report() -> Outcome<()> {
     }
     println!("   ratio                 {:8.2} x  (goal 1.3 x, 120 MiB)", plan.seconds / search.seconds);
     Ok(())
+}
+
+/// Keeps everything running until standard input ends, for a profiler.
+#[expect(clippy::print_stdout, reason = "the commands are to be copied")]
+fn hold(site: &Site, server: &Slapd) -> Outcome<()> {
+    println!(
+        "   cd {} && BENCH_PASSWORD={SERVICE_PASSWORD} lockstep plan --json --quiet",
+        site.folder.path().display()
+    );
+    println!("   LDAPTLS_REQCERT=never ldapsearch -H {} -x -D {SERVICE} -w {SERVICE_PASSWORD}", server.ldaps_url());
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map(drop).map_err(text)
 }
 
 fn faster(best: Ran, ran: Ran) -> Ran {

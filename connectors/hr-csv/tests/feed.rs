@@ -63,7 +63,7 @@ async fn membership(feed: &HrFeed, name: &str) -> Membership {
 
 fn members(answer: &Membership) -> (Vec<String>, u32) {
     match answer {
-        Membership::Members(members) => (members.people().iter().map(ToString::to_string).collect(), members.gaps()),
+        Membership::Members(members) => (members.people().map(ToString::to_string).collect(), members.gaps()),
         other => panic!("members expected, and it is {other:?}"),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_contract::{CorrelationKeys, GroupId, Membership, Person, PersonId, Profile, Standing};
+use lockstep_contract::{CorrelationKeys, GroupId, Members, Membership, Person, PersonId, Profile, Standing};
 use sha2::{Digest, Sha256};
 
 use super::arena::{put_number, put_text};
@@ -71,16 +71,17 @@ impl DirectoryBuilder {
             Membership::Unproven => GroupState::Unproven,
             Membership::Unreadable(fault) => GroupState::Unreadable(fault.clone()),
         };
-        let people: &[PersonId] = match membership {
-            Membership::Members(members) => members.people(),
-            Membership::Empty(_) | Membership::Unproven | Membership::Unreadable(_) => &[],
+        let members = match membership {
+            Membership::Members(members) => Some(members),
+            Membership::Empty(_) | Membership::Unproven | Membership::Unreadable(_) => None,
         };
-        let row = GroupRow { id: id.clone(), state, members: people.len() as u64, outside: 0 };
+        let count = members.map_or(0, |members| members.people().len());
+        let row = GroupRow { id: id.clone(), state, members: count as u64, outside: 0 };
         let number = self.number_of(id, row);
         self.later.retain(|(group, _)| *group != number);
         let rows = &self.snapshot.rows;
-        let mut found = Vec::with_capacity(people.len());
-        for person in people {
+        let mut found = Vec::with_capacity(count);
+        for person in members.into_iter().flat_map(Members::people) {
             match self.table.find(hash_of(person), |row| rows.get(row as usize).is_some_and(|r| r.id == *person)) {
                 Some(row) => found.push(row),
                 None => self.later.push((number, person.clone())),
@@ -257,7 +258,7 @@ fn describe(state: &GroupState) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_contract::{CorrelationKey, EmptyProof, Entitled, Fault, FaultKind, FieldName, KeyKind, Members};
+    use lockstep_contract::{CorrelationKey, EmptyProof, Entitled, Fault, FaultKind, FieldName, KeyKind};
 
     use super::*;
 

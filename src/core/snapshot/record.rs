@@ -64,13 +64,21 @@ pub(super) fn put_keys_but(out: &mut Vec<u8>, keys: &CorrelationKeys, but: Optio
     }
 }
 
+/// So many keys of a record are compared with its fields; hardly anybody has more.
+const KEYS_COMPARED: usize = 8;
+
 /// Writes the fields of a record, whose keys are these.
 pub(super) fn put_fields(out: &mut Vec<u8>, vocabulary: &mut Vocabulary, keys: &CorrelationKeys, profile: &Profile) {
     put_number(out, profile.len() as u64);
+    // Going through a set once for every field costs more than all else here.
+    let mut values = [None; KEYS_COMPARED];
+    values.iter_mut().zip(keys.iter()).for_each(|(slot, key)| *slot = Some(key.value()));
+    let mut before = None;
     for (name, value) in profile.iter() {
-        let field = vocabulary.fields.number(name);
+        let field = vocabulary.fields.number_after(before, name);
+        before = Some(field);
         put_number(out, u64::from(field));
-        match keys.iter().position(|key| key.value() == value) {
+        match values.iter().position(|key| *key == Some(value)) {
             Some(key) => put_number(out, (key as u64) << 2 | AS_KEY),
             None => put_value(out, vocabulary, field, value),
         }

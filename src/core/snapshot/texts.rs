@@ -28,6 +28,13 @@ impl<T: Clone + std::hash::Hash + Eq> Names<T> {
         number
     }
 
+    /// As [`number`](Self::number), for names that come in the same order again and again: `before` is the number of the
+    /// name that came before this one.
+    pub(super) fn number_after(&mut self, before: Option<u32>, name: &T) -> u32 {
+        let likely = before.map_or(0, |before| before + 1);
+        if self.get(likely) == Some(name) { likely } else { self.number(name) }
+    }
+
     /// The number of a known name.
     pub(super) fn find(&self, name: &T) -> Option<u32> {
         self.table.find(hash_of(name), |n| self.get(n) == Some(name))

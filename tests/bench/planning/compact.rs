@@ -138,7 +138,7 @@ impl Program for Compact {
         let number = self.groups.len() as u64;
         self.groups.insert(id.clone(), number as u16);
         if let Membership::Members(members) = membership {
-            let rows = members.people().iter().filter_map(|person| self.rows.get(&self::number(person)));
+            let rows = members.people().filter_map(|person| self.rows.get(&self::number(person)));
             self.memberships.extend(rows.map(|row| u64::from(*row) << 16 | number));
         }
     }

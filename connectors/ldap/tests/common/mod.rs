@@ -94,7 +94,7 @@ pub async fn members_of(directory: &Ldap, names: &[&str]) -> BTreeMap<GroupId, M
 /// The people of a group that was read, and its gaps.
 pub fn listed(membership: &Membership) -> (Vec<PersonId>, u32) {
     match membership {
-        Membership::Members(members) => (members.people().to_vec(), members.gaps()),
+        Membership::Members(members) => (members.people().cloned().collect(), members.gaps()),
         other => panic!("no members: {other:?}"),
     }
 }
