@@ -212,6 +212,7 @@ impl Setting<'_> {
             now,
             config_digest: CONFIG,
             journaled: &BTreeSet::new(),
+            lifted: false,
             targets: BTreeMap::from([(target.info().id.clone(), conditions)]),
         };
         approve(document, &approvals, &conditions).map_err(text)
@@ -251,7 +252,7 @@ fn limits() -> Limits {
     Limits { grants_per_run: 10_000, grants_percent: 100, ..Limits::default() }
 }
 
-struct NoSecrets;
+pub(crate) struct NoSecrets;
 
 impl Secrets for NoSecrets {
     fn get(&self, reference: &SecretRef) -> Result<Secret, SecretError> {

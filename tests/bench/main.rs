@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! cargo run --release -p lockstep-bench            everything
-//! cargo run --release -p lockstep-bench planning   one part: start, planning, changes, plan
+//! cargo run --release -p lockstep-bench planning   one part: start, planning, changes, plan, offboard
 //! ```
 //!
 //! `BENCH_PEOPLE`, `BENCH_CHANGES` and `BENCH_PLAN_PEOPLE` make the parts smaller, for a quick look.
+//! With `BENCH_HOLD` set, `plan` starts its servers, prints how to run the program against them, and waits for the end of
+//! standard input: for a profiler.
 //!
 //! It prints, it never fails: a ratio is for people to look at. This must not become a timed test.
 
@@ -14,6 +16,7 @@
 
 mod changes;
 mod measure;
+mod offboard;
 mod pacs;
 mod planning;
 mod start;
@@ -26,17 +29,8 @@ use measure::{Reading, child, here};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, name, rest @ ..] = arguments.as_slice()
-        && flag == "--measure"
-    {
-        return measured(name, rest);
-    }
-    if let [flag, people, answer_ms] = arguments.as_slice()
-        && flag == "--serve"
-        && let (Ok(people), Ok(answer_ms)) = (people.parse(), answer_ms.parse())
-    {
-        let served = pacs::serve(people, std::time::Duration::from_millis(answer_ms));
-        return if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if let Some(done) = as_child(&arguments) {
+        return if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
     let mut failed = false;
@@ -53,20 +47,34 @@ fn main() -> ExitCode {
     part("planning", &planning_report);
     part("changes", &changes::report);
     part("plan", &whole::report);
+    part("offboard", &offboard::report);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// What a process that this program started for itself does; `None` when a person started it.
+fn as_child(arguments: &[String]) -> Option<Result<(), String>> {
+    let number = |at: usize| arguments.get(at).and_then(|text| text.parse().ok());
+    match arguments.first()?.as_str() {
+        "--measure" => Some(measured(arguments.get(1)?, number(2).unwrap_or(100_000))),
+        "--serve" => {
+            let answer = std::time::Duration::from_millis(u64::try_from(number(2)?).ok()?);
+            Some(pacs::serve(number(1)?, answer).map_err(|error| error.to_string()))
+        }
+        "--cut" => Some(offboard::cut(number(1)?, number(2)?)),
+        _ => None,
+    }
+}
+
 /// One measurement, in this process, for the parent.
-fn measured(name: &str, rest: &[String]) -> ExitCode {
-    let people = rest.first().and_then(|count| count.parse().ok()).unwrap_or(100_000);
+fn measured(name: &str, people: usize) -> Result<(), String> {
     let reading = match name {
         "generate" => here(|| planning::generate(people)),
         "core" => here(|| planning::core(people)),
         "merge" => here(|| planning::merge(people)),
-        _ => return ExitCode::FAILURE,
+        _ => return Err(format!("nothing is measured by the name of {name}")),
     };
-    println!("{}", serde_json::to_string(&reading).unwrap_or_default());
-    ExitCode::SUCCESS
+    println!("{}", serde_json::to_string(&reading).map_err(|error| error.to_string())?);
+    Ok(())
 }
 
 /// A size that the environment may change, for a quick look.
