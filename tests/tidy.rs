@@ -141,5 +141,5 @@ fn the_target_trait_has_no_method_that_opens_unlocks_or_deletes() {
         .filter_map(|line| line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn ")))
         .filter_map(|rest| rest.split('(').next())
         .collect();
-    assert_eq!(methods, ["info", "probe", "catalog", "list", "find", "read", "apply"]);
+    assert_eq!(methods, ["info", "probe", "catalog", "list", "find", "read", "enforced", "apply"]);
 }

@@ -132,29 +132,43 @@ fn no_connector(side: &str, kind: &str, settings: &Settings) -> ConfigError {
     )
 }
 
-/// Every secret that a connector's settings refer to is there. It is fetched, looked at by nobody, and wiped.
+/// Every secret that a connector's settings refer to is there. It is fetched, looked at by nobody, and wiped. Of one that
+/// is kept in several places, one must work; each other is worth a warning.
 fn secrets(config: &Config, found: &mut Found) {
     let stores = Stores::new(&config.base);
     for (_, _, settings) in sections(config) {
         let Ok(value) = settings.parse::<serde_json::Value>() else { continue };
-        for (key, reference) in references(&value) {
-            if let Err(error) = stores.get(&reference) {
-                found.add(&settings.error_at(&key, error.to_string(), format!("lockstep secret check {reference}")));
+        for (key, places) in references(&value) {
+            let failed: Vec<_> = places.iter().filter_map(|place| stores.get(place).err()).collect();
+            let enough = failed.len() < places.len();
+            for error in failed {
+                let help = format!("lockstep secret check {}", error.reference);
+                let complaint = settings.error_at(&key, error.to_string(), help);
+                found.add(&if enough { complaint.warning() } else { complaint });
             }
         }
     }
 }
 
-/// The references in some settings, each with the first key on the way to it.
-fn references(settings: &serde_json::Value) -> BTreeSet<(String, SecretRef)> {
-    fn walk(key: &str, value: &serde_json::Value, found: &mut BTreeSet<(String, SecretRef)>) {
+/// The secrets in some settings, each with the first key on the way to it and the places where it is kept.
+fn references(settings: &serde_json::Value) -> BTreeSet<(String, Vec<SecretRef>)> {
+    fn place(value: &serde_json::Value) -> Option<SecretRef> {
+        value.as_str()?.parse().ok()
+    }
+    fn walk(key: &str, value: &serde_json::Value, found: &mut BTreeSet<(String, Vec<SecretRef>)>) {
+        if let Some(place) = place(value) {
+            found.insert((key.to_owned(), vec![place]));
+        }
         match value {
-            serde_json::Value::String(text) => {
-                found.extend(text.parse().ok().map(|reference: SecretRef| (key.to_owned(), reference)));
-            }
-            serde_json::Value::Array(items) => items.iter().for_each(|item| walk(key, item, found)),
+            serde_json::Value::Array(items) => match items.iter().map(place).collect::<Option<Vec<_>>>() {
+                Some(places) if !places.is_empty() => drop(found.insert((key.to_owned(), places))),
+                _ => items.iter().for_each(|item| walk(key, item, found)),
+            },
             serde_json::Value::Object(fields) => fields.values().for_each(|field| walk(key, field, found)),
-            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+            serde_json::Value::String(_)
+            | serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_) => {}
         }
     }
     let mut found = BTreeSet::new();

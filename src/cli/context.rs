@@ -228,6 +228,11 @@ const fn makes_no_sense(fault: &Fault) -> bool {
     matches!(fault.kind, FaultKind::Invalid | FaultKind::Unsupported)
 }
 
+/// Now, whatever the clock of this machine says: one that is far off must not keep an emergency from being dealt with.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::try_from(std::time::SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 /// Host, process and start: what a person needs to find a run.
 pub(crate) fn node(start: Timestamp) -> NodeId {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")

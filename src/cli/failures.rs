@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lockstep_contract::{Fault, FaultKind};
 use lockstep_core::Refusal;
-use lockstep_engine::{RunError, StoreError};
+use lockstep_engine::{NotLifted, RunError, StoreError};
 
 use crate::exit::{Exit, Failure};
 
@@ -30,6 +30,13 @@ pub(crate) fn run(error: RunError, wrote: Wrote) -> Failure {
         RunError::NotOurs(_) => Failure::new(Exit::Refused, error.to_string())
             .not_done("nothing of this plan was applied")
             .next("lockstep plan; if nobody restored an older state, find out who changed the file"),
+        RunError::NotLifted(ref why) => Failure::new(Exit::Refused, error.to_string())
+            .not_done("the hold stays, and nothing of this plan was applied")
+            .next(match why {
+                NotLifted::PutOutAgain { .. } => "find out why; then, if they may still come back: lockstep reinstate",
+                NotLifted::Unknown { .. } => "mend what is in the way, then the same command again",
+                NotLifted::Before { .. } => "lockstep status",
+            }),
         RunError::Store(error) => store(error, wrote),
         RunError::Cancelled => Failure::new(stopped(wrote), "stopped on request").not_done(match wrote {
             Wrote::Nothing => "nothing was written to any PACS",

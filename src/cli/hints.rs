@@ -93,15 +93,16 @@ pub(crate) fn next(plan: &PlanDocument, dir: &PlanDir, again: &str) -> Vec<Strin
             lines.push("what no person can let through: mend the cause, then: lockstep plan".into());
         }
     }
-    if states.needs_approval > 0 {
+    let lifts = plan.header.reinstate.is_some();
+    if states.needs_approval > 0 || lifts {
         lines.push(format!("approve what waits: lockstep approve {shown} --by NAME"));
     }
     let introduced = plan.targets.iter().flat_map(|section| &section.trips).any(is_introduction);
-    if states.is_empty() && introduced {
+    if states.is_empty() && introduced && !lifts {
         lines.push(format!("nothing to do; to have this mapping on record as approved: lockstep approve {shown} --by NAME, then lockstep apply {shown}"));
     }
-    if !states.is_empty() {
-        let what = if states.needs_approval + states.held == 0 { "apply what may run" } else { "then apply" };
+    if !states.is_empty() || lifts {
+        let what = if states.needs_approval + states.held == 0 && !lifts { "apply what may run" } else { "then apply" };
         lines.push(format!("{what}: lockstep apply {shown}"));
     }
     lines

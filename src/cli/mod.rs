@@ -1,5 +1,6 @@
 //! The command line: one file a verb. This file has what all of them share and nothing of what any one does.
 
+mod alerts;
 mod apply;
 mod approve;
 mod check;
@@ -14,6 +15,7 @@ mod export;
 mod failures;
 mod files;
 mod fuse;
+mod held;
 mod hints;
 mod housekeeping;
 mod init;
@@ -23,22 +25,25 @@ mod plan;
 mod plan_dir;
 mod probe;
 mod progress;
+mod reinstate;
 mod rollback;
 mod runs;
 #[cfg(all(test, feature = "sim"))]
 mod schemas;
 mod secret;
 mod select;
+mod settle;
 mod show;
 mod status;
 mod sync;
+mod worklist;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
-use crate::terminal::{Color, Terminal};
+use crate::terminal::{Color, Terminal, complain};
 
 /// Keeps physical access in step with what the directory says.
 ///
@@ -128,8 +133,10 @@ pub(crate) enum Verb {
     Apply(apply::Apply),
     /// Plan, apply what may run unattended, stage the rest
     Sync(sync::Sync),
-    /// Put one person out, now, on every PACS; needs neither directory nor database
+    /// Put people out, now, on every PACS; needs neither directory nor database
     Offboard(offboard::Offboard),
+    /// Plan the return of somebody whom offboard put out; approved and applied like any plan
+    Reinstate(reinstate::Reinstate),
     /// Plan the inverse of a run from its before-images; approved and applied like any plan
     Rollback(rollback::Rollback),
     /// Say why a person has, or lacks, each access level
@@ -155,7 +162,13 @@ impl Verb {
 
 /// Carries out a verb.
 pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
-    refuse_unknown_variables()?;
+    match refuse_unknown_variables() {
+        // A stray variable must not be what keeps somebody in.
+        Err(failure) if matches!(cli.verb, Verb::Offboard(_)) => {
+            complain(&format!("lockstep: {failure}\n  it is ignored for this emergency"));
+        }
+        other => other?,
+    }
     let terminal = Terminal::new(cli.global.json, cli.global.quiet, cli.global.color);
     log(&cli.global);
     match cli.verb {
@@ -168,6 +181,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Apply(verb) => verb.run(&cli.global, terminal),
         Verb::Sync(verb) => verb.run(&cli.global, terminal),
         Verb::Offboard(verb) => verb.run(&cli.global, terminal),
+        Verb::Reinstate(verb) => verb.run(&cli.global, terminal),
         Verb::Rollback(verb) => verb.run(&cli.global, terminal),
         Verb::Explain(verb) => verb.run(&cli.global, terminal),
         Verb::Export(verb) => verb.run(&cli.global, terminal),
@@ -201,7 +215,7 @@ fn log(global: &Global) {
         (false, _) => "trace",
     };
     let filter = tracing_subscriber::EnvFilter::new(format!("warn,lockstep={level}"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(crate::terminal::log).with_ansi(false);
     // The only failure is that a log was set up before, which one process never does.
     let _ = match global.log_format {
         LogFormat::Text => log.without_time().try_init(),

@@ -11,7 +11,7 @@ use lockstep_view::{Align, Table, escape, worklist_html};
 use serde::Serialize;
 
 use crate::cli::plan_dir::PlanDir;
-use crate::cli::{files, select};
+use crate::cli::{files, select, worklist};
 use crate::exit::{Exit, Failure};
 
 /// What applying did, with the plan it is about.
@@ -143,7 +143,7 @@ impl Outcome<'_> {
         }
         let plan = select::filtered(self.document, |entry| open.contains(&entry.action.id));
         let path = dir.file("worklist-open.html");
-        files::replace(&path, worklist_html(&plan).as_bytes())?;
+        files::replace(&path, worklist_html(&worklist::of_plan(&plan)).as_bytes())?;
         Ok(Some(path))
     }
 }

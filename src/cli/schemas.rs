@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use schemars::{Schema, schema_for};
 
 use crate::cli::{
-    apply, approve, check, conform, connector, explain, export, fuse, init, offboard, probe, secret, status, sync,
+    alerts, apply, approve, check, conform, connector, explain, export, fuse, init, offboard, probe, secret, settle, status,
+    sync,
 };
 
 /// Each document with its schema. What comes from another crate is described there and stands here as any value.
 fn all() -> Vec<(&'static str, Schema)> {
     vec![
+        ("alert", schema_for!(alerts::Alert)),
         ("apply", schema_for!(apply::Applied<'static>)),
         ("approve", schema_for!(approve::Approved)),
         ("check", schema_for!(check::Checked)),
@@ -19,11 +21,14 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("explain", schema_for!(explain::Explained)),
         ("export", schema_for!(export::Exports<'static>)),
         ("export-manifest", schema_for!(export::Manifest)),
+        ("export-reconcile", schema_for!(export::Reconciled)),
+        ("export-verify", schema_for!(export::Verified)),
         ("fuse", schema_for!(fuse::Reset)),
         ("init", schema_for!(init::Written)),
-        ("offboard", schema_for!(offboard::Offboarded<'static>)),
+        ("offboard", schema_for!(offboard::Offboarded)),
         ("probe", schema_for!(probe::Probed)),
         ("secret", schema_for!(secret::Done)),
+        ("settle", schema_for!(settle::Document)),
         ("status", schema_for!(status::Standing)),
         ("sync", schema_for!(sync::Synced<'static>)),
     ]

@@ -7,7 +7,7 @@ fn every_verb_has_one_document_with_the_name_of_its_schema() {
     let site = Site::new();
     let plan = site.plan();
     let approve = ["approve", &plan, "--by", "Jane Doe", "--yes", "--json"];
-    let verbs: [(&[&str], &str, i32); 12] = [
+    let verbs: [(&[&str], &str, i32); 13] = [
         (&["check", "--json"], "lockstep/check/1", 0),
         (&["probe", "--json"], "lockstep/probe/1", 0),
         (&["plan", "--json"], "lockstep/plan/1", 3),
@@ -20,6 +20,7 @@ fn every_verb_has_one_document_with_the_name_of_its_schema() {
         (&["status", "--json"], "lockstep/status/1", 0),
         (&["connector", "list", "--json"], "lockstep/connector/1", 0),
         (&["offboard", "employee:1003", "--reason", "r", "--yes", "--json"], "lockstep/offboard/1", 0),
+        (&["reinstate", "employee:1003", "--reason", "r", "--json"], "lockstep/reinstate/1", 3),
     ];
     for (args, schema, code) in verbs {
         let document = site.run(args).ends(code).json();

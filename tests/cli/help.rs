@@ -6,7 +6,7 @@ use crate::site::{program, ran};
 
 #[test]
 fn help_of_every_verb() {
-    let verbs: [&[&str]; 22] = [
+    let verbs: [&[&str]; 23] = [
         &[],
         &["init"],
         &["check"],
@@ -17,6 +17,7 @@ fn help_of_every_verb() {
         &["apply"],
         &["sync"],
         &["offboard"],
+        &["reinstate"],
         &["rollback"],
         &["explain"],
         &["export"],

@@ -5,8 +5,12 @@
 mod approving;
 mod documents;
 mod emergency;
+mod exporting;
 mod full_pass;
 mod help;
 mod looking;
+mod offboarding;
 mod refusals;
+mod reinstating;
+mod settling;
 mod site;

@@ -23,7 +23,7 @@ fn a_people_file_that_is_gone_removes_nobody() {
         site.run(&["sync"]).ends(5);
         assert_eq!(site.world(), before);
     }
-    assert!(site.path("exports/hq.csv").is_file(), "the fallback is written from the PACS all the same");
+    assert!(site.path("exports/START-HERE.html").is_file(), "the fallback is written from the PACS all the same");
 }
 
 #[test]
@@ -167,24 +167,41 @@ fn wrong_usage_is_64() {
     assert!(unknown.err.contains("LOCKSTEP_CONFGI"), "{}", unknown.err);
 }
 
+/// A PACS that nobody answers for, with this token.
+fn with_token(site: &Site, token: &str) {
+    let target = CONFIG.replace(
+        "kind = \"sim\"\nmapping = \"mappings/hq.toml\"\nfile = \"hq.json\"",
+        &format!(
+            "kind = \"scim\"\nmapping = \"mappings/hq.toml\"\nurl = \"https://127.0.0.1:9/scim\"\ntoken = {token}"
+        ),
+    );
+    site.write("lockstep.toml", &target);
+}
+
 #[test]
 fn no_secret_is_ever_shown() {
     const CANARY: &str = "canary-3f9a1c77";
     let site = Site::new();
-    let with_scim = |token: &str| {
-        let target = CONFIG.replace(
-            "kind = \"sim\"\nmapping = \"mappings/hq.toml\"\nfile = \"hq.json\"",
-            &format!("kind = \"scim\"\nmapping = \"mappings/hq.toml\"\nurl = \"https://127.0.0.1:9/scim\"\ntoken = \"{token}\""),
-        );
-        site.write("lockstep.toml", &target);
-    };
-    for (token, verbs) in [("env:PACS_TOKEN", ["check", "probe", "plan"]), (CANARY, ["check", "probe", "plan"])] {
-        with_scim(token);
-        for verb in verbs {
+    let (literal, among) = (format!("\"{CANARY}\""), format!("[\"keyring:hq\", \"{CANARY}\"]"));
+    for token in ["\"env:PACS_TOKEN\"", "[\"file:none\", \"env:PACS_TOKEN\"]", &literal, &among] {
+        with_token(&site, token);
+        for verb in ["check", "probe", "plan"] {
             let run = ran(site.command().env("PACS_TOKEN", CANARY).args([verb, "-vvv"]));
             assert!(!run.out.contains(CANARY) && !run.err.contains(CANARY), "{verb}: {}{}", run.out, run.err);
         }
     }
     let named = site.run(&["secret", "check", CANARY]);
     assert_ne!(named.code, 0);
+}
+
+#[test]
+fn of_several_places_of_a_secret_one_is_enough_and_the_others_are_told() {
+    let site = Site::new();
+    with_token(&site, "[\"file:none\", \"env:PACS_TOKEN\"]");
+    let one = ran(site.command().env("PACS_TOKEN", "t").arg("check")).ends(0);
+    assert!(one.out.contains("file:none") && one.out.contains("1 to look at"), "{}", one.out);
+    let probed = ran(site.command().env("PACS_TOKEN", "t").arg("probe"));
+    assert!(probed.err.contains("env:PACS_TOKEN is used instead"), "{}", probed.err);
+    let none = site.run(&["check"]).ends(78);
+    assert!(none.out.contains("file:none") && none.out.contains("PACS_TOKEN is not set"), "{}", none.out);
 }
