@@ -18,8 +18,8 @@ use clap::Parser as _;
 
 use crate::exit::Exit;
 
-/// Reading both sides makes and drops millions of small values on several threads: with this allocator that costs half of
-/// what it does with the usual ones, and leaves less memory in pieces.
+/// Reading both sides makes and drops millions of small values on several threads: with this allocator that costs half
+/// of what it does with the usual ones, and leaves less memory in pieces.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,5 +1,5 @@
-//! Long answers, page by page. The paging loop is our own: every page's result code, control and references are looked at.
-//! This module must not know what the entries are.
+//! Long answers, page by page. The paging loop is our own: every page's result code, control and references are looked
+//! at. This module must not know what the entries are.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

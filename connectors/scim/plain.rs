@@ -1,5 +1,5 @@
-//! Pages of a list read in place, where they are as usual. What is not is read from a tree by [`objects`], which also says
-//! what is wrong with a page. Pure.
+//! Pages of a list read in place, where they are as usual. What is not is read from a tree by [`objects`], which also
+//! says what is wrong with a page. Pure.
 
 use lockstep_contract::{AccessLevel, AccessLevelId};
 use lockstep_http::{Answer, CallFault, Scanner};

@@ -350,7 +350,7 @@ mod tests {
         let folders = Folders::new(state.path(), None);
         let store = MemoryStore::new();
         let mut spool = Spool::create(folders.each().next().expect("one"), "run").expect("made");
-        let mut lines = vec![hold(1, "1001", Timestamp::UNIX_EPOCH), hold(1, "1002", Timestamp::UNIX_EPOCH)];
+        let mut lines = [hold(1, "1001", Timestamp::UNIX_EPOCH), hold(1, "1002", Timestamp::UNIX_EPOCH)];
         lines[1].nth = 1;
         for (at, line) in lines.iter().enumerate() {
             spool.append(line).expect("written");

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::{Schema, schema_for};
 
 use crate::cli::{
-    alerts, apply, approve, check, conform, connector, explain, export, fuse, init, offboard, probe, secret, settle, status,
-    sync,
+    alerts, apply, approve, check, conform, connector, explain, export, fuse, init, offboard, probe, secret, settle,
+    status, sync,
 };
 
 /// Each document with its schema. What comes from another crate is described there and stands here as any value.

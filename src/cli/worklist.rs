@@ -52,8 +52,18 @@ pub(crate) fn row(kind: &str, task: &Task, catalog: &Catalog) -> WorkRow {
         department: task.who.department.clone().unwrap_or_default(),
         record,
         because: task.because.clone(),
-        steps: connectors::by_hand(kind).steps(&handwork(task, catalog)),
+        steps: steps(kind, task, catalog),
     }
+}
+
+/// The steps of this kind of PACS. When a record that is to be locked out has not been read, nobody knows its cards: then
+/// all of them go, as from a printed sheet.
+fn steps(kind: &str, task: &Task, catalog: &Catalog) -> Vec<String> {
+    let by_hand = connectors::by_hand(kind);
+    if task.urgency == Urgency::PutOut && task.record.is_none() {
+        return by_hand.lock_out();
+    }
+    by_hand.steps(&handwork(task, catalog))
 }
 
 /// The import file for these tasks, where this kind of PACS has one. Only what somebody agreed to is in it.

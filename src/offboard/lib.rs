@@ -194,7 +194,7 @@ const SHARE: u32 = 4;
 /// And never longer than this.
 const SHARE_MAX: Duration = Duration::from_secs(2);
 /// Nor may the roster keep anybody waiting; less than that, so that what it knows still counts there.
-pub const ROSTER_MAX: Duration = Duration::from_millis(1_000);
+pub const ROSTER_MAX: Duration = Duration::from_secs(1);
 
 /// Puts people out on every place at once, all of them at the same time. Returns when every place has answered for
 /// everybody, or used up its time.

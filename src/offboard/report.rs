@@ -46,6 +46,12 @@ impl Report {
         self.targets.values().any(|outcome| matches!(outcome.progress, Progress::Done | Progress::Ambiguous { .. }))
     }
 
+    /// True when some PACS answered that it has no record of this person, and none has one.
+    pub fn missing(&self) -> bool {
+        let not_there = self.targets.values().any(|outcome| matches!(outcome.progress, Progress::NotThere));
+        not_there && !self.found_anywhere()
+    }
+
     /// True when a PACS asks which of several records is meant.
     pub fn ambiguous(&self) -> bool {
         self.targets.values().any(|outcome| matches!(outcome.progress, Progress::Ambiguous { .. }))

@@ -23,7 +23,7 @@ pub use json::{PlanJson, plan_json};
 pub use reinstatement::reinstatement_lines;
 pub use report::{report_csv, report_html};
 pub use row::{Category, Change, Row, rows, situation_label};
+pub use start::{FileLink, StartPage, TargetLinks, age_words, start_html};
 pub use table::{Align, Table};
 pub use text::{Paint, plan_text, summary_line};
-pub use start::{FileLink, StartPage, TargetLinks, age_words, start_html};
 pub use worklist::{Import, Urgency, WorkRow, WorkSheet, Worklist, worklist_csv, worklist_html};

@@ -6,6 +6,7 @@ mod approving;
 mod documents;
 mod emergency;
 mod exporting;
+mod fallback_example;
 mod full_pass;
 mod help;
 mod looking;

@@ -2,6 +2,7 @@
 //! from the PACS itself; and the worklist of everything that is open. It works with the directory, the PACS and the
 //! state down: what cannot be read stays as it was last good, and its age is told.
 
+mod last_seen;
 mod manifest;
 mod open;
 mod plans;

@@ -14,6 +14,7 @@ use lockstep_core::{ActionState, Hold, HoldId, LaneKind, Lift, Verdict, Who, ver
 use lockstep_engine::{JournalEntry, Store};
 use lockstep_view::Urgency;
 
+use super::last_seen;
 use super::manifest::{JournalHead, PlanFacts};
 use super::plans;
 use super::reading::{self, Reading};
@@ -92,6 +93,7 @@ pub(crate) async fn gather(context: &Context, readings: &BTreeMap<TargetId, Read
     from_holds(readings, &state, &mut work, &mut held);
     from_journal(readings, &state, &mut work, &held);
     plans::add(&plans, &state, readings, &mut work, &held);
+    last_seen::name(&mut work.tasks, &context.config.exports);
     work.tasks.sort_by(|a, b| {
         let order = |task: &Task| (task.urgency, rank(&task.action), reading::place_in_alphabet(&task.who.name));
         order(a).cmp(&order(b))

@@ -80,7 +80,7 @@ impl Offboarded {
                  (employee:…), or with --all for every one",
             );
         }
-        if self.people.iter().any(|report| !report.found_anywhere()) {
+        if self.people.iter().any(Report::missing) {
             next.push("Next: check the spelling of whoever is found on no PACS, or name a card: card:NUMBER");
         }
         if !self.waiting.is_empty() {

@@ -66,7 +66,7 @@ fn person(lines: &mut Vec<String>, report: &Report) {
             cardholder(lines, target.as_str(), one, report.dry_run);
         }
     }
-    if !report.found_anywhere() && !report.targets.is_empty() {
+    if report.missing() {
         lines.push(
             "  ! NOT found on any PACS that answered: nobody was switched off; a run holds out whom it knows by this, \
              if that is one person"

@@ -6,7 +6,7 @@ use lockstep_contract::{CorrelationKey, Cx, Directory, Entitled, KeyKind, Member
 use lockstep_entra::Entra;
 use serde_json::json;
 
-use crate::simulator::opened::{everybody, group, person};
+use crate::simulator::opened::{self, everybody, group, person};
 use crate::simulator::{Simulator, Tenant, Trouble, What};
 use crate::world::{EMPTY, OUTER, PLAIN, begin};
 
@@ -78,7 +78,7 @@ async fn whatever_goes_wrong_everywhere_nothing_false_is_said() {
     let decoy = Simulator::start(Tenant::new()).await;
     for (kind, all_fail) in kinds(&decoy) {
         let (simulator, directory) = begin(json!({"page_size": 3})).await;
-        directory.probe(&cx()).await.expect("well at first");
+        directory.probe(&opened::cx()).await.expect("well at first");
         simulator.trouble(Some(Trouble::always("", kind.clone())));
         let faults = only_the_truth(&directory, &format!("{kind:?}")).await;
         assert!(if all_fail { faults == 6 } else { faults > 0 }, "{kind:?}: {faults} faults");
