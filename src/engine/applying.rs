@@ -2,9 +2,11 @@
 //! access away comes first, so that a run cut short leaves less access than planned, never more.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use lockstep_contract::{Action, Fault, RunId, Subject, TargetId, TargetReader};
 use lockstep_core::{ActionState, ApprovedPlan, LaneKind, Link, LinkOrigin, LinkProposal, RunEvent};
 
@@ -283,6 +285,34 @@ async fn record_links(
     Ok(())
 }
 
+/// How many actions are in progress at once. There are more of them than requests: while some wait for our disk, the
+/// others keep the PACS busy, and whatever waits for the disk together is one write. The number grows while all goes
+/// well, and falls back at the first trouble, so that little is on its way when a target has to be stopped.
+struct Pace {
+    usual: usize,
+    at_once: usize,
+}
+
+impl Pace {
+    const MOST: usize = 32;
+
+    fn new(in_flight_max: NonZeroU32) -> Self {
+        // A PACS that bears one request at a time gets one action at a time.
+        let usual = match in_flight_max.get() as usize {
+            1 => 1,
+            requests => requests.saturating_mul(2),
+        };
+        Self { usual, at_once: usual }
+    }
+
+    fn after(&mut self, state: ActionState) {
+        self.at_once = match state {
+            ActionState::Verified if self.usual > 1 => (self.at_once + 1).min(Self::MOST.max(self.usual)),
+            _ => self.usual,
+        };
+    }
+}
+
 async fn apply_to(
     site: &Site<'_>,
     run: RunId,
@@ -290,19 +320,22 @@ async fn apply_to(
     fresh: Option<&Fresh<'_>>,
 ) -> Result<(TargetId, TargetReport), StoreError> {
     let total = work.len();
-    // Twice as many actions as requests: while half of them wait for our disk, the others keep the PACS busy.
-    let at_once = match site.target.info().capabilities.in_flight_max.get() as usize {
-        1 => 1,
-        requests => requests.saturating_mul(2),
-    };
     let mut reports = Vec::with_capacity(total as usize);
     for (lane, actions) in [(LaneKind::Revoke, work.revoke), (LaneKind::Stage, work.stage)] {
         let first = reports.len();
-        let mut running = futures::stream::iter(actions.into_iter().enumerate())
-            .map(|(at, action)| async move { (first + at, one(site, run, lane, action, fresh).await) })
-            .buffer_unordered(at_once);
-        while let Some((at, report)) = running.next().await {
-            reports.push((at, report?));
+        let mut waiting = actions.into_iter().enumerate();
+        let mut running = FuturesUnordered::new();
+        let mut pace = Pace::new(site.target.info().capabilities.in_flight_max);
+        loop {
+            while running.len() < pace.at_once
+                && let Some((at, action)) = waiting.next()
+            {
+                running.push(async move { (first + at, one(site, run, lane, action, fresh).await) });
+            }
+            let Some((at, report)) = running.next().await else { break };
+            let report = report?;
+            pace.after(report.state);
+            reports.push((at, report));
             let done = reports.len() as u64;
             site.order.observer.progress(Progress::Applying { target: site.id.clone(), done, total });
         }

@@ -270,6 +270,11 @@ impl<'a> Site<'a> {
                 let event = if sent == 0 { ActionEvent::Withdraw } else { ActionEvent::Refuse };
                 return self.record(&intent, event, &why, None).await;
             }
+            if sent == 0
+                && let Some(why) = self.stopped()
+            {
+                return self.record(&intent, ActionEvent::Withdraw, &format!("not sent: {why}"), None).await;
+            }
             sent += 1;
             let (fault, doubt) = match self.target.apply(&cx, &intent.action).await {
                 Ok(receipt) => return self.accepted(&intent, &receipt).await,
