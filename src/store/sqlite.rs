@@ -102,10 +102,13 @@ fn open(path: &Path) -> Result<Db, StoreError> {
     migrations().to_latest(&mut conn).map_err(|error| StoreError::Io(error.to_string()))?;
     let small = std::fs::metadata(path).is_ok_and(|found| found.len() <= CHECKED_WHEN_OPENED_MAX);
     let db = Db { conn, alive: None, alive_path: path.with_extension("alive") };
+    // In one transaction: what another process writes in between must not look like damage.
+    db.conn.execute_batch("BEGIN").map_err(failed)?;
     if small {
         verify::pages(&db, "quick_check")?;
     }
     verify::head(&db)?;
+    db.conn.execute_batch("COMMIT").map_err(failed)?;
     Ok(db)
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_contract::{
     Action, ActionId, Cardholder, CardholderId, CredentialId, CredentialStatus, CredentialSupport, InactiveStatus,
-    PersonId, Reason, Reduction, RunId, Situation, Status, Step, Steps, Subject, Suspend, TargetInfo, Why,
+    KeyKind, PersonId, Reason, Reduction, RunId, Situation, Status, Step, Steps, Subject, Suspend, TargetInfo, Why,
 };
 
 use super::expect::expectation;
@@ -65,6 +65,13 @@ pub fn restore(inputs: RestoreInputs<'_>) -> Draft {
             draft.tally.undecided += 1;
             continue;
         };
+        if is_somebody_else(record.first, now) {
+            let message = "The record belongs to somebody else by now, so nothing of it is given back.";
+            let help = "Look at it on the PACS; the next plan decides what this person gets where.";
+            draft.findings.push(finding(Code::ChangedSince, subject_words(now), message, help));
+            draft.tally.undecided += 1;
+            continue;
+        }
         let mut back = Back { inputs: &inputs, record: &record, now, steps: Vec::new(), findings: Vec::new() };
         back.status();
         back.levels();
@@ -87,6 +94,14 @@ pub fn restore(inputs: RestoreInputs<'_>) -> Draft {
     draft.stage.actions.sort_by(|a, b| a.subject.cmp(&b.subject));
     draft.findings.sort_by(|a, b| b.severity().cmp(&a.severity()).then_with(|| a.cmp(b)));
     draft
+}
+
+/// True when the record had a number of which one human has one, and has another by now.
+fn is_somebody_else(before: &Cardholder, now: &Cardholder) -> bool {
+    [KeyKind::Directory, KeyKind::Employee].into_iter().any(|kind| {
+        let [before, now] = [before, now].map(|record| record.keys.of(kind).collect::<BTreeSet<_>>());
+        !before.is_empty() && !now.is_empty() && before.is_disjoint(&now)
+    })
 }
 
 /// The way back for one record, part by part.

@@ -308,6 +308,17 @@ mod reinstatement {
     }
 
     #[test]
+    fn a_record_that_is_somebody_elses_by_now_gets_nothing() {
+        let before = record("7");
+        let steps = cut(&["k1"], &[]);
+        let mut now = apply(&before, steps.clone());
+        now.keys = [CorrelationKey::new(KeyKind::Employee, "8").expect("key")].into_iter().collect();
+        let draft = back(&info(), &[taken(&before, steps)], &now);
+        assert!(draft.stage.actions.is_empty());
+        assert!(draft.findings.iter().any(|finding| finding.message.contains("somebody else")), "{:?}", draft.findings);
+    }
+
+    #[test]
     fn what_is_not_as_it_was_left_stays_and_is_named() {
         let mut before = record("7");
         before.credentials = ["lost", "gone", "on", "ours"].map(|id| card(id, CredentialStatus::Active)).into();

@@ -1,5 +1,5 @@
-//! Named offboardings, found by any of the ways to know a human. The same answer as [`Holds::on`], asked a million
-//! times. A key is no name when several humans have it: such a hold keeps access from all of them and takes it from
+//! Named offboardings, found by any of the ways to know a human: whether there is one as [`Holds::on`] says, asked a
+//! million times. A key is no name when several humans have it: such a hold keeps access from all of them and takes it from
 //! none.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,13 +9,14 @@ use lockstep_contract::{CardholderId, PersonId};
 use crate::snapshot::KeyRef;
 use crate::{CardholderRef, DirectorySnapshot, Hold, Holds, PersonRef, TargetSnapshot};
 
-/// Places in the list of holds; the first hold on somebody counts.
+/// Places in the list of holds. What names the human counts before what only a key says, and a key that is a name before
+/// one that several have; of equals the first.
 #[derive(Debug)]
 pub(super) struct HoldIndex<'a> {
     holds: &'a [Hold],
     people: BTreeMap<&'a PersonId, usize>,
     cardholders: BTreeMap<&'a str, usize>,
-    keys: BTreeMap<KeyRef<'a>, usize>,
+    keys: BTreeMap<KeyRef<'a>, Vec<usize>>,
     /// Holds whose keys several people, or several records, have.
     wide: BTreeSet<usize>,
 }
@@ -38,7 +39,7 @@ impl<'a> HoldIndex<'a> {
                 index.cardholders.entry(cardholder.as_str()).or_insert(at);
             }
             for key in hold.keys.iter() {
-                index.keys.entry(KeyRef::of(key)).or_insert(at);
+                index.keys.entry(KeyRef::of(key)).or_default().push(at);
             }
         }
         if !index.keys.is_empty() {
@@ -52,7 +53,7 @@ impl<'a> HoldIndex<'a> {
     fn widen<'k>(&mut self, everybody: impl Iterator<Item = impl Iterator<Item = KeyRef<'k>>>) {
         let mut met = BTreeSet::new();
         for keys in everybody {
-            let named: BTreeSet<usize> = keys.filter_map(|key| self.keys.get(&key).copied()).collect();
+            let named: BTreeSet<usize> = keys.filter_map(|key| self.keys.get(&key)).flatten().copied().collect();
             self.wide.extend(named.into_iter().filter(|hold| !met.insert(*hold)));
         }
     }
@@ -77,8 +78,9 @@ impl<'a> HoldIndex<'a> {
     ) -> Option<&'a Hold> {
         let by_person = person.and_then(|person| self.people.get(person));
         let by_cardholder = cardholder.and_then(|cardholder| self.cardholders.get(cardholder));
-        let by_key = keys.filter_map(|key| self.keys.get(&key)).min();
-        let first = [by_person, by_cardholder, by_key].into_iter().flatten().min()?;
-        self.holds.get(*first)
+        let named = [by_person, by_cardholder].into_iter().flatten().min();
+        let by_key =
+            || keys.filter_map(|key| self.keys.get(&key)).flatten().min_by_key(|at| (self.wide.contains(at), *at));
+        self.holds.get(*named.or_else(by_key)?)
     }
 }

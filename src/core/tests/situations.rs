@@ -210,6 +210,35 @@ const HOLDS_WIN_OVER_EVERYTHING: &[Row] = &[
         &["revoke c1 Unqualified: suspend", "LS0111 P1", "LS0111 P2"],
     ),
     (
+        "by a key that two people have, and later one of them by name: the wide hold hides nothing",
+        |w| {
+            w.pair(1);
+            w.pair(2);
+            for n in [1, 2] {
+                w.who(n).keys.insert(key(KeyKind::Account, "frontdesk"));
+            }
+            let hold = w.hold(9);
+            (hold.person, hold.keys) = (None, [key(KeyKind::Account, "frontdesk")].into_iter().collect());
+            w.hold(1);
+        },
+        &["revoke c1 Held: suspend", "LS0111 P1", "LS0111 P2"],
+    ),
+    (
+        "by a key that two people have, and later one of them by a key of their own",
+        |w| {
+            w.pair(1);
+            w.pair(2);
+            for n in [1, 2] {
+                w.who(n).keys.insert(key(KeyKind::Account, "frontdesk"));
+            }
+            for keys in [key(KeyKind::Account, "frontdesk"), mail("p1@x.example")] {
+                let hold = w.hold(9);
+                (hold.person, hold.keys) = (None, [keys].into_iter().collect());
+            }
+        },
+        &["revoke c1 Held: suspend", "LS0111 P1", "LS0111 P2"],
+    ),
+    (
         "by the cardholder, though its person is unknown to the directory and only the link remembers",
         |w| {
             w.card(1);
