@@ -13,6 +13,7 @@ use lockstep_offboard::{KnownRecords, Person, Place, Report, Request, Roster, Ti
 use lockstep_store::SqliteStore;
 use lockstep_view::escape;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use crate::cli::emergency::{Folders, Scope};
 use crate::cli::housekeeping::Taken;
@@ -24,41 +25,23 @@ mod by_hand;
 mod document;
 #[cfg(feature = "sim")]
 mod drill;
+mod help;
 mod herald;
 mod people;
 mod reach;
+mod receipt;
 mod second;
 mod text;
 
 pub(crate) use document::Offboarded;
 use document::{Mode, NotAsked};
-use herald::{Herald, show};
-use second::{Recent, same_human};
-
-/// Below the options: what a person in a hurry does not read, and a person who prepares does.
-const LONG: &str = "\
-The cardholder, every credential and the managed access levels are switched off and read back. It works with the \
-directory down, the state gone, an apply running, guards tripped, the disk full or read-only, and any PACS dead. Whoever \
-is put out stays out until `lockstep reinstate` lifts that by name.
-
-WHO is employee:10482, upn:jdoe@corp.example, mail:…, account:…, card:26-1234, directory:ID, cardholder:hq/5871, or a bare \
-value that means exactly one person. When it is not clear who is meant, the records are listed, nothing is done on that \
-PACS, and the others do not wait.
-
-A list (--from FILE) has one WHO a line; `#` begins a comment, blank lines are skipped. A CSV works, too, when its first \
-line names a column who, cardholder, directory, employee, upn, mail, account or card; of several, the surest that has a \
-value counts. When any line names nobody, every such line is named and nobody is put out.
-
-Second operator: one operator may put `offboard_per_hour` people (10) out within an hour. When more are named, that many \
-go at once, in the order in which they are named, and the rest wait for --second NAME, which is asked for on a terminal. \
-The same person again does not count again.
-
-Exit codes: 0 out everywhere, read back and on record; 1 found nowhere; 3 a second name is needed and nobody was put out; \
-4 done in part: what is open is named, and is tried again by every later run and by `offboard --settle`.";
+use herald::Herald;
+use receipt::Receipt;
+use second::{Recent, is_another};
 
 /// Put people out, now, on every PACS
 #[derive(Debug, Args)]
-#[command(after_long_help = LONG)]
+#[command(after_long_help = help::LONG)]
 pub(crate) struct Offboard {
     /// employee:10482, upn:jdoe@corp.example, card:26-1234, cardholder:hq/5871, or a bare value that matches one person
     #[arg(required_unless_present_any = ["from", "settle", "drill"], value_name = "WHO")]
@@ -160,7 +143,11 @@ impl Offboard {
         wait: Numbered,
     ) -> Result<Exit, Failure> {
         let runtime = runtime()?;
-        let agreed = self.second.as_deref().filter(|second| !same_human(second, by)).map(str::to_owned);
+        if self.second.is_some() && self.agreed(by).is_none() {
+            job.herald.say(format!("  ! --second names nobody but {by}: it counts as not given"));
+        }
+        let agreed = self.agreed(by).map(str::to_owned);
+        let state = (job.mode == Mode::Real).then(|| open_state(&runtime, job.loaded));
         let (mut reports, mut known) = self.round(&runtime, job, &by_both(by, agreed.as_deref()), &go);
         let (mut second, mut waiting) = (agreed, Vec::new());
         if !wait.is_empty() {
@@ -179,7 +166,7 @@ impl Offboard {
             runtime.block_on(reach::tell_managed(job.loaded.state.clone(), &mut reports));
         }
         let not_asked = reach::not_asked(global, job.loaded);
-        let done = Offboarded {
+        let done = Arc::new(Offboarded {
             schema: "lockstep/offboard/1",
             mode: job.mode,
             complete: waiting.is_empty()
@@ -195,11 +182,11 @@ impl Offboard {
             not_asked,
             left_out: reach::left_out(global, job.loaded),
             record: job.record.path().filter(|_| job.mode == Mode::Real).map(|path| path.display().to_string()),
-        };
-        show(terminal, &done, || text::of(&done));
-        if done.record.is_some() {
+        });
+        let receipt = Receipt::write(terminal, &done);
+        if let (Some(state), true) = (state, done.record.is_some()) {
             job.record.close();
-            runtime.block_on(take_over(terminal, job.loaded));
+            runtime.block_on(take_over(terminal, job.loaded, state));
         }
         if job.mode == Mode::Real {
             runtime.block_on(settle::after_offboarding(terminal, job.loaded, &done.people, job.record.run()));
@@ -207,9 +194,10 @@ impl Offboard {
         for line in done.next() {
             terminal.say(line);
         }
+        let taken = receipt.wait();
         // Whatever hangs in there must not keep a command that is done from ending.
         runtime.shutdown_background();
-        Ok(done.exit())
+        Ok(if taken || done.exit() != Exit::Done { done.exit() } else { Exit::Partial })
     }
 
     /// Everybody of these at once: a PACS that is down for the first person must not keep the second one in.
@@ -229,6 +217,7 @@ impl Offboard {
                 dry_run: job.mode == Mode::DryRun,
             },
             roster: roster.clone(),
+            judged: Vec::new(),
         };
         let people = people.iter().zip(&rosters).map(person).collect();
         let times = Times { started: started.into(), patience: job.patience };
@@ -256,11 +245,15 @@ impl Offboard {
         people::named(&self.who, self.from.as_deref())
     }
 
+    /// The second person, where `--second` names one: nothing and one's own name are nobody.
+    fn agreed(&self, by: &str) -> Option<&str> {
+        self.second.as_deref().filter(|second| is_another(second, by))
+    }
+
     /// Who goes at once, and who waits for a second name, with their numbers. What cannot be counted stops nobody.
     fn who_goes(&self, by: &str, people: &[Who], loaded: &LenientLoaded) -> Result<(Numbered, Numbered), Failure> {
         let all: Numbered = people.iter().cloned().enumerate().collect();
-        let agreed = self.second.as_deref().is_some_and(|second| !same_human(second, by));
-        if self.dry_run || agreed {
+        if self.dry_run || self.agreed(by).is_some() {
             return Ok((all, Vec::new()));
         }
         let most = loaded.offboard_per_hour;
@@ -296,7 +289,7 @@ impl Offboard {
             wait.len(),
             escape::terminal(&names.join(", "))
         );
-        ask(&question).filter(|name| !name.trim().is_empty() && !same_human(name, by))
+        ask(&question).filter(|name| is_another(name, by))
     }
 
     fn confirm(&self, people: &[(usize, Who)], loaded: &LenientLoaded) -> Result<(), Failure> {
@@ -363,22 +356,30 @@ fn runtime() -> Result<Runtime, Failure> {
     built.map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")).not_done("nobody was put out"))
 }
 
+/// The state, or why it cannot be had; none when there is none.
+type State = JoinHandle<Option<Result<SqliteStore, String>>>;
+
+/// Opens the state while the PACS are asked: it is looked through first, and nobody needs it before the end. On a thread
+/// of its own: a disk that hangs must not keep anybody in, nor this command from ending.
+fn open_state(runtime: &Runtime, loaded: &LenientLoaded) -> State {
+    let database = loaded.state.join(context::DATABASE);
+    runtime.spawn_blocking(move || {
+        database.is_file().then(|| SqliteStore::open(&database).map_err(|error| error.to_string()))
+    })
+}
+
 /// Has the state take the record over at once, when it can be had within two seconds. If not, the next run does it.
-/// On a thread of its own: a disk that hangs must not keep this command from ending.
-async fn take_over(terminal: Terminal, loaded: &LenientLoaded) {
-    let (state, folders) = (loaded.state.clone(), Folders::of(loaded));
+async fn take_over(terminal: Terminal, loaded: &LenientLoaded, state: State) {
+    let folders = Folders::of(loaded);
     let targets: Vec<TargetId> = loaded.targets.iter().map(|target| target.id.clone()).collect();
     let handle = tokio::runtime::Handle::current();
     let work = tokio::task::spawn_blocking(move || {
-        let database = state.join(context::DATABASE);
-        if !database.is_file() {
-            return Ok(());
-        }
+        let opened = handle.block_on(state).map_err(|broken| broken.to_string())?;
+        let Some(store) = opened.transpose()? else { return Ok(()) };
         let now = context::now();
         let node = context::node(now);
-        let store = SqliteStore::open(&database).map_err(|error| error.to_string())?;
-        let absorbed = handle.block_on(housekeeping::absorb(&folders, &store, (&node, now), &targets, Taken::AtOnce));
-        absorbed.map_err(|failure| failure.what)
+        let absorbed = housekeeping::absorb(&folders, &store, (&node, now), &targets, Taken::AtOnce);
+        handle.block_on(absorbed).map_err(|failure| failure.what)
     });
     let why = match tokio::time::timeout(Duration::from_secs(2), work).await {
         Ok(Ok(Ok(()))) => return,

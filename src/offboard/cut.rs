@@ -33,6 +33,14 @@ impl Desk {
         // All at once is fastest. Once something was not done, each step goes alone: what a PACS refuses to do to one
         // card must not keep it from switching the person off.
         let mut alone = false;
+        if !self.request.dry_run && reductions(&self.place.managed, pacs.info(), &now).is_empty() {
+            // What a search says may be old; only the record itself proves it.
+            match self.read_back(pacs, &id).await {
+                Ok(Some(after)) => now = after,
+                Ok(None) => return self.confirmed(pacs, None, &id),
+                Err(why) => return self.not_confirmed(&id, &why),
+            }
+        }
         for tries in 1.. {
             let steps = reductions(&self.place.managed, pacs.info(), &now);
             if steps.is_empty() {

@@ -9,11 +9,11 @@ use lockstep_contract::{CardholderId, Cx, Fault};
 use tokio::time::{sleep, timeout_at};
 
 use crate::backoff::Backoff;
-use crate::board::{self, Board};
+use crate::board::Board;
 use crate::locate::{self, Hits};
 use crate::report::{Candidate, CardholderOutcome, Progress, TargetOutcome};
 use crate::scribe::Scribe;
-use crate::{Event, KnownRecords, Pacs, Place, ROSTER_MAX, Request, Roster, Times, Watch, Who};
+use crate::{Event, KnownRecords, Pacs, Place, ROSTER_MAX, Request, Roster, Times, Watch};
 
 /// One offboarding at one PACS.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl Desk {
             self.break_off(&why);
         }
         // Whoever waits for this one need not any more.
-        self.board.answered(&self.place.id);
+        self.board.through(&self.place.id);
         let outcome = self.sheet().clone();
         if let (false, Some(open)) = (self.request.dry_run, outcome.open()) {
             self.scribe.announce(self.nth, Event::Ended { target: self.place.id.clone(), open });
@@ -92,16 +92,14 @@ impl Desk {
     async fn work(&self) {
         let pacs = match self.place.gate.clone().await {
             Ok(pacs) => pacs,
-            Err(why) => {
-                self.board.answered(&self.place.id);
-                return self.set(Progress::Unreached { fault: why });
-            }
+            Err(why) => return self.set(Progress::Unreached { fault: why }),
         };
         self.sheet().endpoint.clone_from(&pacs.info().endpoint);
         if locate::searchable(self.request.who.keys(), &pacs).is_empty()
             && let Some(why) = locate::cannot_be_asked(&self.request, &pacs, self.known().await.as_ref())
         {
-            return self.second_pass(&pacs, why).await;
+            self.board.put(&self.place.id, Hits::new());
+            return self.second_pass(&pacs, why, false).await;
         }
         self.first_pass(&pacs).await;
     }
@@ -116,45 +114,58 @@ impl Desk {
             Ok(found) => found,
             Err(fault) => return self.set(Progress::Unreached { fault: fault.to_string() }),
         };
-        self.board.put(&self.place.id, found.clone());
+        let given = self.request.who.keys();
+        let doubtful = !found.is_empty() && found.values().all(|hit| locate::is_doubtful(hit, &given));
+        self.board.put(&self.place.id, if doubtful { Hits::new() } else { found.clone() });
         self.sheet().stopwatch.located_ms = Some(self.elapsed());
-        if found.is_empty() {
-            return self.set(Progress::NotThere);
+        if doubtful {
+            return self.ambiguous(pacs, &found);
         }
-        if matches!(self.request.who, Who::Bare(_)) {
-            self.board.wait().await;
-            if !self.board.is_one_human(&found, self.request.all) {
-                return self.ambiguous(pacs, &found);
+        match (found.is_empty(), self.request.who.is_sure()) {
+            (true, true) => return self.set(Progress::NotThere),
+            (true, false) => {
+                let why = locate::may_know_another_key(&self.request.who);
+                return self.second_pass(pacs, why, true).await;
+            }
+            (false, true) => {}
+            (false, false) => {
+                self.board.wait().await;
+                if !self.board.is_one_human(&found, &self.request) {
+                    return self.ambiguous(pacs, &found);
+                }
             }
         }
         self.cut_all(pacs, found).await;
     }
 
-    /// This PACS cannot be asked by what was given; it may be by the keys of the records that others found.
-    async fn second_pass(&self, pacs: &Arc<Pacs>, why: String) {
-        self.board.answered(&self.place.id);
+    /// By what was given this PACS cannot be asked, or it has nobody by that (`asked`). It may have the same human by the
+    /// keys of the records that others found. Nobody waits for this, so it waits for whoever is slow.
+    async fn second_pass(&self, pacs: &Arc<Pacs>, why: String, asked: bool) {
         self.set(Progress::NotAsked { why });
         self.board.wait().await;
+        self.board.wait_for_a_record().await;
         let elsewhere = self.board.all();
-        let keys = locate::other_keys(&elsewhere, pacs);
-        let one = match self.request.who {
-            Who::Bare(_) => self.board.is_one_human(&Hits::new(), self.request.all) && board::agree(&elsewhere),
-            Who::Key(_) | Who::Cardholder { .. } => board::agree(&elsewhere),
-        };
-        if keys.is_empty() || !one || !self.board.is_unambiguous() {
+        let other = locate::other_keys(&elsewhere, &self.request.who);
+        let keys = locate::searchable(other.clone(), pacs);
+        if keys.is_empty() {
+            // Everybody answered, and nobody knows anything else to ask by.
+            if asked && other.is_empty() && self.board.is_whole() {
+                self.set(Progress::NotThere);
+            }
             return;
         }
+        let sure = self.request.who.is_sure() || self.board.is_one_human(&Hits::new(), &self.request);
+        let clear = sure && self.board.is_unambiguous();
         self.set(Progress::Unreached { fault: String::new() });
         let found = match self.persist(|| locate::by_other_keys(pacs, &self.cx, &keys)).await {
             Ok(found) => found,
             Err(fault) => return self.set(Progress::Unreached { fault: fault.to_string() }),
         };
         self.sheet().stopwatch.located_ms = Some(self.elapsed());
-        let together: Vec<_> = elsewhere.into_iter().chain(found.values().cloned()).collect();
         match found.len() {
             0 => self.set(Progress::NotThere),
             // Nobody named these records: `--all` does not stretch to them.
-            1 if board::agree(&together) => self.cut_all(pacs, found).await,
+            1 if clear && self.board.is_the_same(&found) => self.cut_all(pacs, found).await,
             _ => self.ambiguous(pacs, &found),
         }
     }
@@ -168,12 +179,12 @@ impl Desk {
         loop {
             match look().await {
                 Err(fault) if fault.kind.is_transient() => {
-                    self.board.answered(&self.place.id);
+                    self.board.late(&self.place.id);
                     self.watch.waiting(self.nth, &self.place.id, &fault);
                     self.set(Progress::Unreached { fault: fault.to_string() });
                     sleep(backoff.next(fault.retry_after)).await;
                 }
-                answer => return answer.inspect_err(|_| self.board.answered(&self.place.id)),
+                answer => return answer.inspect_err(|_| self.board.late(&self.place.id)),
             }
         }
     }

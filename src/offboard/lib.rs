@@ -89,6 +89,8 @@ pub struct Person {
     pub request: Request,
     /// What the roster knows of them.
     pub roster: Roster,
+    /// Records that an earlier offboarding judged to be theirs, as they were: a witness that always answers.
+    pub judged: Vec<Cardholder>,
 }
 
 /// When the command began and how long it waits.
@@ -240,7 +242,7 @@ async fn one_person(
 ) -> Report {
     let request = Arc::new(person.request.clone());
     let until = times.started + (times.patience / SHARE).min(SHARE_MAX);
-    let board = Arc::new(Board::new(places.len(), until));
+    let board = Arc::new(Board::new(places.len(), until).judged(&person.judged, &person.request.who));
     let desks = places.iter().map(|place| {
         let desk = Desk {
             nth: person.nth,

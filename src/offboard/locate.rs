@@ -6,6 +6,8 @@ use std::sync::Arc;
 use futures::future::{join, join_all};
 use lockstep_contract::{Cardholder, CardholderId, CorrelationKey, Cx, Fault, KeyKind};
 
+use crate::board::agree;
+use crate::who::SURE;
 use crate::{KnownRecords, Pacs, Request, Who};
 
 /// A record that is taken for this person's.
@@ -50,10 +52,20 @@ pub(crate) fn cannot_be_asked(request: &Request, pacs: &Pacs, known: &KnownRecor
     })
 }
 
+/// Why a PACS that has nobody by what was given may have this person all the same.
+pub(crate) fn may_know_another_key(who: &Who) -> String {
+    let given = match who {
+        Who::Key(key) => key.kind().to_string(),
+        Who::Cardholder { .. } | Who::Bare(_) => "what was given".to_owned(),
+    };
+    format!("it has no record by {given}, and no other PACS has named a key of this person that it can search by")
+}
+
 /// Every record that is this person's, by id. All is asked at once, and the search does not wait for the roster.
 ///
 /// A roster entry that the PACS no longer has is not an error. A failed look-up is one only when nothing was found
-/// another way: the person is named, and what is known is enough to act on.
+/// another way: the person is named, and what is known is enough to act on. A record that only the roster names and that
+/// has another number now counts only when there is nothing else: people have to look at it.
 pub(crate) async fn cardholders(
     request: &Request,
     pacs: &Pacs,
@@ -68,13 +80,16 @@ pub(crate) async fn cardholders(
     };
     let (reads, searched) = join(reads, search(pacs, cx, searchable(keys.clone(), pacs))).await;
     let (mut found, mut fault) = searched;
+    let mut doubtful = Hits::new();
     for (read, id, kinds) in reads {
         match read {
             Ok(Some(cardholder)) => {
                 let own = keys.iter().filter(|key| cardholder.keys.contains(key)).map(CorrelationKey::kind);
-                let kinds = own.chain(kinds);
-                let hit = Hit { cardholder: cardholder.clone(), kinds: BTreeSet::new() };
-                found.entry(id).or_insert(hit).kinds.extend(kinds);
+                let known = kinds.into_iter().filter(|kind| !is_another(*kind, &cardholder, &keys));
+                let kinds: BTreeSet<KeyKind> = own.chain(known).collect();
+                let hit = Hit { cardholder, kinds };
+                let known = if is_doubtful(&hit, &keys) { &mut doubtful } else { &mut found };
+                known.entry(id).or_insert_with(|| hit.clone()).kinds.extend(hit.kinds);
             }
             Ok(None) => {}
             Err(why) => fault = Some(why),
@@ -82,21 +97,39 @@ pub(crate) async fn cardholders(
     }
     match fault {
         Some(fault) if found.is_empty() => Err(fault),
+        _ if found.is_empty() => Ok(doubtful),
         _ => Ok(found),
     }
+}
+
+/// Whether the record has a key of this kind, of which one human has one, and none that was given.
+fn is_another(kind: KeyKind, cardholder: &Cardholder, given: &[CorrelationKey]) -> bool {
+    let given = || given.iter().filter(|key| key.kind() == kind);
+    let has_one = SURE.contains(&kind) && cardholder.keys.of(kind).next().is_some();
+    has_one && given().next().is_some() && !given().any(|key| cardholder.keys.contains(key))
+}
+
+/// Whether nothing but the roster names this record, and somebody else may have it by now.
+pub(crate) fn is_doubtful(hit: &Hit, given: &[CorrelationKey]) -> bool {
+    hit.kinds.is_empty() && SURE.into_iter().any(|kind| is_another(kind, &hit.cardholder, given))
 }
 
 /// The same by the keys that records of this person on other PACS have. Here a failed look-up always is an error: what
 /// another key says might contradict.
 pub(crate) async fn by_other_keys(pacs: &Pacs, cx: &Cx, keys: &[CorrelationKey]) -> Result<Hits, Fault> {
-    let (found, fault) = search(pacs, cx, keys.to_vec()).await;
+    let (mut found, fault) = search(pacs, cx, keys.to_vec()).await;
+    // Whoever has another number than a record found by number only shares what several may have.
+    let is_sure = |hit: &Hit| hit.kinds.iter().any(|kind| SURE.contains(kind));
+    let sure: Vec<Hit> = found.values().filter(|hit| is_sure(hit)).cloned().collect();
+    found.retain(|_, hit| is_sure(hit) || agree(&[sure.as_slice(), std::slice::from_ref(hit)].concat()));
     fault.map_or(Ok(found), Err)
 }
 
-/// The keys of what was found elsewhere that this PACS can search by. Card numbers are left out: cards change hands.
-pub(crate) fn other_keys(found: &[Hit], pacs: &Pacs) -> Vec<CorrelationKey> {
-    let all: BTreeSet<CorrelationKey> = found.iter().flat_map(|hit| hit.cardholder.keys.iter().cloned()).collect();
-    searchable(all.into_iter().filter(|key| key.kind() != KeyKind::Card).collect(), pacs)
+/// The keys of what was found elsewhere, but those that were given. Card numbers are left out: cards change hands.
+pub(crate) fn other_keys(found: &[Hit], who: &Who) -> Vec<CorrelationKey> {
+    let given = who.keys();
+    let all: BTreeSet<&CorrelationKey> = found.iter().flat_map(|hit| hit.cardholder.keys.iter()).collect();
+    all.into_iter().filter(|key| key.kind() != KeyKind::Card && !given.contains(key)).cloned().collect()
 }
 
 async fn search(pacs: &Pacs, cx: &Cx, keys: Vec<CorrelationKey>) -> (Hits, Option<Fault>) {

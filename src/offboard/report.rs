@@ -46,6 +46,11 @@ impl Report {
         self.targets.values().any(|outcome| matches!(outcome.progress, Progress::Done | Progress::Ambiguous { .. }))
     }
 
+    /// True when some record was taken for this person's, and dealt with.
+    pub fn acted_on(&self) -> bool {
+        self.targets.values().any(|outcome| !outcome.cardholders.is_empty())
+    }
+
     /// True when some PACS answered that it has no record of this person, and none has one.
     pub fn missing(&self) -> bool {
         let not_there = self.targets.values().any(|outcome| matches!(outcome.progress, Progress::NotThere));

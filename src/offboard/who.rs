@@ -6,6 +6,10 @@ use std::str::FromStr;
 
 use lockstep_contract::{CardholderId, CorrelationKey, IdError, KeyError, KeyKind, TargetId};
 
+/// Kinds of key of which one human has one value, and of which nobody inherits another's: cards, mail addresses and
+/// accounts change hands.
+pub(crate) const SURE: [KeyKind; 2] = [KeyKind::Directory, KeyKind::Employee];
+
 /// A person, as named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
@@ -51,6 +55,16 @@ pub enum WhoError {
 }
 
 impl Who {
+    /// Whether this says by itself which human is meant. Anything else may be different humans' on two PACS, or miss the
+    /// same human's other card: what the PACS have is looked at together then.
+    pub fn is_sure(&self) -> bool {
+        match self {
+            Self::Key(key) => SURE.contains(&key.kind()),
+            Self::Cardholder { .. } => true,
+            Self::Bare(_) => false,
+        }
+    }
+
     /// The keys to look for. A bare value may be any kind but a card number or a directory id.
     pub fn keys(&self) -> Vec<CorrelationKey> {
         match self {

@@ -86,12 +86,25 @@ impl Offboarded {
         if !self.waiting.is_empty() {
             next.push("Next: the same command with --second NAME, the name of another person who agrees");
         }
-        if self.exit() == Exit::Partial && self.mode == Mode::Real {
-            next.push(
+        if self.mode == Mode::Real {
+            next.extend(self.hands());
+        }
+        next
+    }
+
+    /// What people have to do where it says NOT, and whether it is tried again.
+    fn hands(&self) -> Option<&'static str> {
+        let is_open = |report: &Report| report.targets.values().any(|outcome| matches!(outcome.open(), Some(Some(_))));
+        // Where it is not clear who is meant, and nobody was acted on, nothing stays open.
+        let is_tried = |report: &Report| !report.ambiguous() || report.acted_on();
+        if !self.not_asked.is_empty() || self.people.iter().any(|report| is_open(report) && is_tried(report)) {
+            return Some(
                 "Next: hands where it says NOT; what is open is tried again by every later run, and at once by: \
                  lockstep offboard --settle",
             );
         }
-        next
+        self.people.iter().any(is_open).then_some(
+            "Next: hands where it says NOT reached or asked; nobody tries that again before it is clear who is meant",
+        )
     }
 }

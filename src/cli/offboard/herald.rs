@@ -10,7 +10,7 @@ use lockstep_offboard::{Progress, TargetOutcome, Watch, Who};
 
 use super::Mode;
 use super::text::seconds;
-use crate::terminal::{self, Terminal};
+use crate::terminal::Terminal;
 
 /// So long the last lines may take.
 const LIMIT: Duration = Duration::from_millis(500);
@@ -50,7 +50,8 @@ impl Herald {
         let _ = self.silent.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(LIMIT);
     }
 
-    fn say(&self, line: String) {
+    /// Says a line, in its turn.
+    pub(super) fn say(&self, line: String) {
         if let Some(lines) = &*self.lines.lock().unwrap_or_else(PoisonError::into_inner) {
             let _ = lines.send(line); // whoever says them is gone
         }
@@ -87,12 +88,5 @@ impl Watch for Herald {
             }
         };
         self.say(format!("  {sign} {target}{copy}: {who}: {what}"));
-    }
-}
-
-/// What a failed print is: no failure of the work.
-pub(super) fn show(terminal: Terminal, document: &impl serde::Serialize, text: impl FnOnce() -> String) {
-    if let Err(failure) = terminal.show(document, text) {
-        terminal::complain(&format!("lockstep: {}: the work is done all the same, as said above", failure.what));
     }
 }

@@ -30,7 +30,7 @@ const COLUMNS: [(&str, &str); 8] = [
 pub(super) fn named(who: &[String], from: Option<&Path>) -> Result<Vec<Who>, Failure> {
     let mut people = Vec::new();
     for text in who {
-        people.push(text.parse().map_err(|error: lockstep_offboard::WhoError| refused(error.to_string()))?);
+        people.push(sole(text).map_err(refused)?);
     }
     if let Some(path) = from {
         people.extend(listed(path)?);
@@ -115,7 +115,7 @@ fn column(cell: &str) -> Option<usize> {
 
 fn lines(text: &str) -> Result<Vec<Who>, Bad> {
     let lines = text.lines().enumerate().filter(|(_, line)| !is_silent(line));
-    sorted(lines.map(|(index, line)| (index as u64 + 1, one(line.trim()))))
+    sorted(lines.map(|(index, line)| (index as u64 + 1, one(without_comment(line).trim()))))
 }
 
 fn one(text: &str) -> Result<Who, String> {
@@ -124,7 +124,22 @@ fn one(text: &str) -> Result<Who, String> {
         let known = COLUMNS.map(|(name, _)| name).join(", ");
         return Err(format!("it looks like a line of a table, and the first line names no column of {known}"));
     }
+    sole(text)
+}
+
+/// One person. Two on one line would be one person with a strange number, found nowhere.
+fn sole(text: &str) -> Result<Who, String> {
+    let is_kind = |word: &str| COLUMNS.iter().any(|(_, kind)| !kind.is_empty() && word.starts_with(kind));
+    if text.split([',', ';', ' ', '\t']).skip(1).any(is_kind) {
+        return Err("it names several people; each goes by itself, in a list on a line of its own".to_owned());
+    }
     text.parse().map_err(|error: lockstep_offboard::WhoError| error.to_string())
+}
+
+/// What stands before a `#` that follows a blank.
+fn without_comment(line: &str) -> &str {
+    let comment = line.match_indices('#').find(|(at, _)| line[..*at].ends_with([' ', '\t']));
+    comment.map_or(line, |(at, _)| &line[..at])
 }
 
 fn table(text: &str, delimiter: char) -> Result<Vec<Who>, Bad> {
@@ -149,7 +164,7 @@ fn table(text: &str, delimiter: char) -> Result<Vec<Who>, Bad> {
                     .map(|value| format!("{}{value}", COLUMNS[*known].1))
             };
             match columns.iter().find_map(value) {
-                Some(text) => (line, text.parse().map_err(|error: lockstep_offboard::WhoError| error.to_string())),
+                Some(text) => (line, sole(&text)),
                 None => (line, Err("no column that names somebody has a value here".to_owned())),
             }
         }
@@ -179,7 +194,8 @@ mod tests {
 
     #[test]
     fn a_list_has_one_person_a_line_with_comments_and_blank_lines() {
-        let text = "\u{feff}# night shift\n\nemployee:1003\r\n  upn:b@x.example  \ndirectory:CN=Ada,OU=Lab\n1004\n";
+        let text =
+            "\u{feff}# night shift\n\nemployee:1003 # theft\r\n  upn:b@x.example  \ndirectory:CN=Ada,OU=Lab\n1004\n";
         let read = read(text).expect("all lines read");
         assert_eq!(read, ["employee:1003", "upn:b@x.example", "directory:cn=ada,ou=lab", "1004"]);
     }
@@ -195,6 +211,8 @@ mod tests {
     #[test]
     fn every_line_that_names_nobody_is_named_and_nothing_else_is_read() {
         assert_eq!(read("employee:1\nbadge:2\nemployee:3\nemployee:*\n"), Err(vec![2, 4]));
+        assert_eq!(read("employee:1, employee:2\nemployee:3\nemployee:4 card:5\n"), Err(vec![1, 3]), "two on a line");
+        assert_eq!(read("who,name\n\"employee:1, employee:2\",x\n"), Err(vec![2]), "two in a cell");
         assert_eq!(read("employee,mail\n1,a@x\n,\n2,b@x\n"), Err(vec![3]));
         assert_eq!(read("employee,mail\n1,a@x\n2\n"), Err(vec![3]), "a line that was cut off");
         assert_eq!(read("badge,name\n1,Ada\n"), Err(vec![1, 2]), "no column that we know");

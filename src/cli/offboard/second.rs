@@ -1,7 +1,7 @@
 //! The rule of the second operator: beyond a number of people within an hour, a second named person has to agree. It
-//! never keeps the first ones in, and what cannot be counted counts as nobody.
+//! never keeps the first ones in, and what cannot be counted counts as nobody. Nor does whoever was named and not found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,9 +17,12 @@ const LIMIT: Duration = Duration::from_millis(500);
 /// A clock may be set a little while people are put out.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-/// Who was put out by one operator within the last hour, by how they were named.
+/// What tells one human: how they were named, and the records of theirs that were acted on.
+type Marks = BTreeSet<Vec<u8>>;
+
+/// The humans who were put out by one operator within the last hour.
 #[derive(Debug, Default)]
-pub(super) struct Recent(BTreeSet<Vec<u8>>);
+pub(super) struct Recent(Vec<Marks>);
 
 impl Recent {
     /// Looks into the spool, on a thread of its own: a disk that hangs must not keep anybody in.
@@ -46,8 +49,22 @@ impl Recent {
         let mut counted = self.0.clone();
         people.into_iter().partition(|(_, who)| {
             let mark = mark(who);
-            counted.contains(&mark) || (counted.len() < most && counted.insert(mark))
+            let free = counted.iter().any(|marks| marks.contains(&mark));
+            let goes = free || counted.len() < most;
+            if goes && !free {
+                counted.push(Marks::from([mark]));
+            }
+            goes
         })
+    }
+
+    /// Who shares a mark with somebody is the same human.
+    fn add(&mut self, mut marks: Marks) {
+        let (same, others) = std::mem::take(&mut self.0).into_iter().partition(|one| !one.is_disjoint(&marks));
+        self.0 = others;
+        let same: Vec<Marks> = same;
+        marks.extend(same.into_iter().flatten());
+        self.0.push(marks);
     }
 }
 
@@ -60,24 +77,52 @@ fn mark(who: &Who) -> Vec<u8> {
     canonical_json(&(who.keys().into_iter().collect::<lockstep_contract::CorrelationKeys>(), record))
 }
 
+/// Somebody of whom a record was found or something was sent, by an operator who asked within the hour.
 fn count(folders: &Folders, by: &str, now: Timestamp) -> Recent {
     /// A line of a spool file, read without its chain: taken-over files are only counted here.
     #[derive(Deserialize)]
     struct Written {
         event: Line,
     }
-    let recent = |line: &str| {
-        let Written { event: line } = serde_json::from_str(line).ok()?;
-        let Event::Hold { by: one, at, .. } = &line.event else { return None };
-        let age = now.duration_since(*at);
-        let theirs = same_human(one.split(" and ").next().unwrap_or_default(), by);
-        (theirs && age < SignedDuration::from_hours(1) && age > -AHEAD)
-            .then(|| canonical_json(&(&line.keys, &line.record)))
-    };
     let files = folders.each().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
     let fresh = files.filter(|file| file.metadata().and_then(|data| data.modified()).is_ok_and(is_fresh));
     let texts = fresh.filter_map(|file| std::fs::read_to_string(file.path()).ok());
-    Recent(texts.flat_map(|text| text.lines().filter_map(recent).collect::<Vec<_>>()).collect())
+    // What became of somebody may stand in a later file than their name.
+    let (mut named, mut acted_on) = (BTreeMap::new(), BTreeMap::<_, Marks>::new());
+    for text in texts {
+        for line in text.lines().filter_map(|line| serde_json::from_str::<Written>(line).ok()).map(|it| it.event) {
+            let whose = (line.run, line.nth);
+            match &line.event {
+                Event::Hold { by: one, at, .. } if is_theirs(one, by) && is_recent(now.duration_since(*at)) => {
+                    named.insert(whose, canonical_json(&(&line.keys, &line.record)));
+                }
+                Event::Intent { action, before } => {
+                    acted_on.entry(whose).or_default().insert(canonical_json(&(&action.target, &before.id)));
+                }
+                Event::Outcome { target, cardholder, .. } => {
+                    acted_on.entry(whose).or_default().insert(canonical_json(&(target, cardholder)));
+                }
+                Event::Hold { .. } | Event::Ambiguous { .. } | Event::Ended { .. } | Event::Closed { .. } => {}
+            }
+        }
+    }
+    let mut recent = Recent::default();
+    for (whose, mark) in named {
+        if let Some(mut marks) = acted_on.remove(&whose) {
+            marks.insert(mark);
+            recent.add(marks);
+        }
+    }
+    recent
+}
+
+/// Whether this operator asked, alone or together with a second person.
+fn is_theirs(written: &str, by: &str) -> bool {
+    same_human(written, by) || plain(written).starts_with(&format!("{} and ", plain(by)))
+}
+
+fn is_recent(age: SignedDuration) -> bool {
+    age < SignedDuration::from_hours(1) && age > -AHEAD
 }
 
 /// Written within the last hours: years of old records need not be read.
@@ -85,10 +130,18 @@ fn is_fresh(modified: SystemTime) -> bool {
     SystemTime::now().duration_since(modified).is_ok_and(|age| age < Duration::from_secs(2 * 3_600))
 }
 
+/// Whether this names a second person besides the one who asks. Nothing, blanks and signs name nobody.
+pub(super) fn is_another(name: &str, by: &str) -> bool {
+    name.chars().any(char::is_alphanumeric) && !same_human(name, by)
+}
+
 /// Two spellings of one name.
-pub(super) fn same_human(one: &str, other: &str) -> bool {
-    let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+fn same_human(one: &str, other: &str) -> bool {
     plain(one) == plain(other)
+}
+
+fn plain(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 #[cfg(test)]
@@ -104,18 +157,36 @@ mod tests {
         recent.split(people, 10).0.into_iter().map(|(nth, _)| nth).collect()
     }
 
+    fn recent(people: &[Who]) -> Recent {
+        Recent(people.iter().map(|who| Marks::from([mark(who)])).collect())
+    }
+
     #[test]
     fn the_first_ones_always_go_and_the_same_human_counts_once() {
         let people = people(12);
         assert_eq!(free(&Recent::default(), &people), (0..10).collect::<Vec<_>>());
-        let last_eight = Recent(people.iter().skip(4).map(mark).collect());
+        let last_eight = recent(&people[4..]);
         assert_eq!(free(&last_eight, &people), [0, 1, 4, 5, 6, 7, 8, 9, 10, 11], "eight again, and two new ones");
-        let full = Recent(people.iter().take(10).map(mark).collect());
+        let full = recent(&people[..10]);
         assert_eq!(free(&full, &people[10..]), Vec::<usize>::new());
     }
 
     #[test]
-    fn a_name_is_the_same_however_it_is_spelt() {
+    fn whoever_was_named_in_two_ways_and_acted_on_once_is_one_human() {
+        let mut recent = Recent::default();
+        for marks in [["employee:1", "hq/h-1"], ["card:1", "lab/l-1"], ["hq/h-1", "lab/l-1"], ["employee:2", "hq/h-2"]]
+        {
+            recent.add(marks.iter().map(|mark| mark.as_bytes().to_vec()).collect());
+        }
+        assert_eq!(recent.len(), 2, "{recent:?}");
+    }
+
+    #[test]
+    fn a_name_is_the_same_however_it_is_spelt_and_nothing_is_no_name() {
         assert!(same_human(" desk  Officer", "Desk officer") && !same_human("desk", "chief"));
+        assert!(is_another("Chief", "desk") && !is_another(" Desk ", "desk"));
+        assert!(!is_another("", "desk") && !is_another(" ", "desk") && !is_another("-", "desk"));
+        assert!(is_theirs("Ann and Bob", "ann and bob") && is_theirs("Desk and Chief", "desk"));
+        assert!(!is_theirs("Desk and Chief", "chief") && !is_theirs("Desk", "Desk and Chief"));
     }
 }

@@ -88,7 +88,7 @@ pub(crate) fn request(who: &str) -> Request {
 }
 
 pub(crate) async fn run(request: Request, places: Vec<Place>, journal: Arc<dyn Journal>, roster: Roster) -> Report {
-    let person = Person { nth: 0, request, roster };
+    let person = Person { nth: 0, request, roster, judged: Vec::new() };
     let times = Times { started: Instant::now(), patience: PATIENCE };
     offboard(vec![person], places, journal, Arc::new(()), times).await.remove(0)
 }
