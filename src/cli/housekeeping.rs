@@ -9,9 +9,7 @@ use lockstep_contract::{RunId, TargetId};
 use lockstep_core::{Links, RunState};
 use lockstep_engine::{Epoch, NodeId, RunKind, RunRecord, SpoolEntry, Store};
 use lockstep_offboard::Event;
-use lockstep_store::{
-    Roster, RosterEntry, Spool, SpoolError, SpoolFile, is_being_written, set_aside, set_aside_broken, set_aside_open,
-};
+use lockstep_store::{Roster, RosterEntry, Spool, SpoolError, SpoolFile, set_aside, set_aside_broken, set_aside_open};
 
 use crate::cli::context::Context;
 use crate::cli::emergency::{self, Folders, Line};
@@ -55,7 +53,7 @@ pub(crate) async fn absorb(
 ) -> Result<(), Failure> {
     let waiting = folders.waiting().map_err(unreadable)?;
     let open = folders.open().map_err(unreadable)?;
-    if !waiting.is_empty() {
+    if waiting.iter().any(says_something) {
         let remembered = |error| failures::store(error, Wrote::Nothing);
         let epoch = store.lease(node, LEASE, now).await.map_err(remembered)?;
         let done = remember(store, epoch, (&waiting, &open), (targets, now, taken)).await;
@@ -66,6 +64,11 @@ pub(crate) async fn absorb(
 }
 
 type Files = [SpoolFile<Line>];
+
+/// An empty file is one that was made, and whose writer has yet to write its first line, or never will.
+fn says_something(file: &SpoolFile<Line>) -> bool {
+    file.length > 0
+}
 
 /// Command by command: what a later file says of a command is read with what the first one says.
 async fn remember(
@@ -79,7 +82,8 @@ async fn remember(
     for target in targets {
         links.insert(target.clone(), store.links(target).await.map_err(remembered)?);
     }
-    let runs: BTreeSet<RunId> = waiting.iter().flat_map(|file| &file.events).map(|line| line.run).collect();
+    // What was taken over before is taken over once more: a state that was put back from a copy may not have it.
+    let runs: BTreeSet<RunId> = waiting.iter().chain(open).flat_map(|file| &file.events).map(|line| line.run).collect();
     for run in runs {
         let lines = lines_of(run, waiting, open);
         let entries = emergency::entries(&lines, &links);
@@ -127,8 +131,9 @@ fn set_aside_all(waiting: &Files, open: &Files, targets: &[TargetId]) -> Result<
     let still: BTreeSet<RunId> = emergency::open(lines, targets).into_iter().map(|one| one.run).collect();
     let is_open = |file: &SpoolFile<Line>| file.events.iter().any(|line| still.contains(&line.run));
     for file in waiting {
-        // Whoever still writes it goes on; what it says so far was taken over, and will be once more.
-        if is_being_written(&file.path) {
+        // Whoever still writes it goes on, or has added to it since; what it says so far was taken over, and will be once
+        // more.
+        if !file.is_read_to_the_end() {
             continue;
         }
         tell_damage(file);
@@ -171,8 +176,7 @@ fn tell_damage(file: &SpoolFile<Line>) {
 /// the outcome over now finds it in the spool.
 pub(crate) async fn settle_spool(context: &Context, store: &dyn Store) -> Result<Settled, Failure> {
     let loaded = lockstep_config::load_lenient(&context.config.path);
-    let only: Vec<String> = context.targets().map(|target| target.id.to_string()).collect();
-    let settled = settle::pass(&loaded, &only, None).await?;
+    let settled = settle::pass(&loaded, &settle::only(context), None).await?;
     settle::tell(context.terminal, &settled);
     absorb_spool(context, store).await?;
     Ok(settled)
@@ -217,7 +221,7 @@ fn unreadable(error: SpoolError) -> Failure {
 
 /// How many emergency offboardings no run has taken over yet.
 pub(crate) fn spooled(folders: &Folders) -> Result<usize, Failure> {
-    Ok(folders.waiting().map_err(unreadable)?.len())
+    Ok(folders.waiting().map_err(unreadable)?.iter().filter(|file| says_something(file)).count())
 }
 
 /// What the spool says of things that are not done.
@@ -362,5 +366,24 @@ mod tests {
         drop(spool);
         absorbed(&folders, &store).await;
         assert_eq!(folders.waiting().expect("read"), []);
+    }
+
+    #[test]
+    fn what_was_added_after_it_was_read_is_not_set_aside_unread_nor_is_a_file_that_says_nothing_yet() {
+        let state = tempfile::tempdir().expect("a folder");
+        let folders = Folders::new(state.path(), None);
+        let folder = folders.each().next().expect("one").to_owned();
+        let mut spool = Spool::create(&folder, "run").expect("made");
+        spool.append(&hold(1, "1001", Timestamp::UNIX_EPOCH)).expect("written");
+        std::fs::write(folder.join("made-000.spool"), "").expect("as it is before its writer holds it");
+        let read = folders.waiting().expect("read");
+        spool.append(&hold(1, "1002", Timestamp::UNIX_EPOCH)).expect("written");
+        drop(spool);
+        set_aside_all(&read, &[], &[]).expect("set aside");
+        let left = folders.waiting().expect("read");
+        assert_eq!(left.iter().map(|file| file.events.len()).collect::<Vec<_>>(), [0, 2]);
+        set_aside_all(&left, &[], &[]).expect("set aside");
+        assert_eq!(folders.waiting().expect("read").len(), 1);
+        set_aside_all(&left, &[], &[]).expect("somebody else did so in the meantime");
     }
 }

@@ -4,6 +4,7 @@
 //! It needs the configuration of the PACS and the spool, nothing else: no directory, no database, no lease. It is the same
 //! offboarding again, on record under the same command: it reads first, only ever reduces, and believes a read-back.
 
+mod answers;
 mod attempt;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::cli::progress::signal;
 use crate::cli::{Global, alerts};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
+use answers::Answer;
 
 /// So long one pass waits for one PACS. A run has other work, too.
 const PASS: Duration = Duration::from_secs(10);
@@ -263,7 +265,14 @@ async fn on_one_target(
         // A PACS may be slow rather than down.
         pass = (pass * 2).min(loaded.offboard_patience.max(times.pass));
     }
-    settled.open = ambiguous.into_iter().chain(open).collect();
+    let said: Vec<Answer> = settled.done.iter().map(Answer::of).collect();
+    let folders = folders.clone();
+    let asked = ambiguous.clone();
+    let ended = tokio::task::spawn_blocking(move || answers::end(&folders, &asked, &said));
+    let ended = tokio::time::timeout(STATE, ended).await.ok().and_then(Result::ok).unwrap_or_default();
+    let stands = |one: &Open| !ended.iter().any(|known| (known.run, known.nth) == (one.run, one.nth));
+    settled.open = ambiguous.into_iter().filter(stands).chain(open).collect();
+    settled.done.extend(ended);
     settled
 }
 
@@ -296,11 +305,18 @@ async fn lifts(loaded: &LenientLoaded) -> Option<Vec<Lift>> {
     tokio::time::timeout(STATE, look).await.ok()?.ok()?
 }
 
+/// What a run looks after: what `--target` names, or everything, also on a PACS that is no longer configured.
+pub(crate) fn only(context: &Context) -> Vec<String> {
+    if !context.narrowed() {
+        return Vec::new();
+    }
+    context.targets().map(|target| target.id.to_string()).collect()
+}
+
 /// One pass of a run that cannot have the state. What it did is found by the next one that can.
 pub(crate) async fn without_state(context: &Context) {
     let loaded = lockstep_config::load_lenient(&context.config.path);
-    let only: Vec<String> = context.targets().map(|target| target.id.to_string()).collect();
-    match pass(&loaded, &only, None).await {
+    match pass(&loaded, &only(context), None).await {
         Err(failure) => context.terminal.say(&not_looked_at(&failure)),
         Ok(settled) => {
             tell(context.terminal, &settled);
@@ -314,12 +330,14 @@ pub(crate) async fn without_state(context: &Context) {
 pub(crate) async fn after_offboarding(terminal: Terminal, loaded: &LenientLoaded, reports: &[Report], run: RunId) {
     let faults: Vec<String> = reports.iter().flat_map(|report| report.journal_faults.clone()).collect();
     let configured: Vec<TargetId> = loaded.targets.iter().map(|target| target.id.clone()).collect();
+    let said = answers::after(loaded, reports, run).await;
     let left = match settle(loaded, &[], Some(run), Times { pass: SHORT, until: Instant::now() }).await {
         Err(failure) => {
             terminal.say(&not_looked_at(&failure));
             LeftOpen::default()
         }
-        Ok(settled) => {
+        Ok(mut settled) => {
+            settled.done.extend(said);
             tell(terminal, &settled);
             if !settled.done.is_empty() {
                 take_over(loaded).await;

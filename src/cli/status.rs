@@ -15,7 +15,7 @@ use crate::cli::failures::{self, Wrote};
 use crate::cli::settle::Unconfirmed;
 use crate::cli::{Global, emergency, export, held, housekeeping};
 use crate::exit::{Exit, Failure};
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 /// Last runs, holds, fuses, unsettled actions
 #[derive(Debug, Args)]
@@ -109,10 +109,27 @@ async fn read(context: &Context, runs: u32) -> Result<Standing, Failure> {
     };
     let configured: Vec<TargetId> = context.config.targets.iter().map(|target| target.id.clone()).collect();
     let open = housekeeping::open(&folders, &configured)?;
+    standing.open = open.iter().map(Unconfirmed::from).collect();
     if !standing.state {
-        standing.open = open.iter().map(Unconfirmed::from).collect();
         return Ok(standing);
     }
+    // A state that is of no use must not hide who may still have access.
+    let urgent = first(&standing);
+    remembered(context, runs, &open, &mut standing).await.inspect_err(|_| {
+        for line in &urgent {
+            terminal::complain(line);
+        }
+    })?;
+    Ok(standing)
+}
+
+/// What the state has to say.
+async fn remembered(
+    context: &Context,
+    runs: u32,
+    open: &[emergency::Open],
+    standing: &mut Standing,
+) -> Result<(), Failure> {
     let store = context.store()?;
     let remembered = |error| failures::store(error, Wrote::Nothing);
     store.verify().await.map_err(remembered)?;
@@ -136,7 +153,7 @@ async fn read(context: &Context, runs: u32) -> Result<Standing, Failure> {
             exported: exports.iter().find(|one| one.target == id.as_str()).cloned(),
         });
     }
-    Ok(standing)
+    Ok(())
 }
 
 fn text(standing: &Standing, now: Timestamp) -> String {

@@ -75,6 +75,17 @@ pub struct SpoolFile<E> {
     pub torn: bool,
     /// What is damaged in it. What is whole stands in `events` all the same.
     pub broken: Option<String>,
+    /// So many bytes of it were read.
+    pub length: u64,
+}
+
+impl<E> SpoolFile<E> {
+    /// True when nobody writes it any more, and it says nothing but what was read. Asked when it was taken over: in the
+    /// meantime its writer may have added lines and let go of it. An empty file may not be held by its writer yet.
+    pub fn is_read_to_the_end(&self) -> bool {
+        let length = || std::fs::metadata(&self.path).map(|found| found.len());
+        self.length > 0 && !is_being_written(&self.path) && length().is_ok_and(|length| length == self.length)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -228,7 +239,8 @@ fn read_each<E: DeserializeOwned>(folder: &Path, kind: &str) -> Result<Vec<Spool
         }
     }
     paths.sort();
-    paths.into_iter().map(read).collect()
+    // Whoever takes files over at the same time renames them; what is not there is read under its new name, or done.
+    paths.into_iter().filter_map(|path| read(path).transpose()).collect()
 }
 
 /// What a file says was taken over: it is kept, under another name, and not read again.
@@ -256,15 +268,24 @@ pub fn set_aside_broken(path: impl AsRef<Path>) -> Result<(), SpoolError> {
     rename(path.as_ref(), BROKEN)
 }
 
+/// Somebody else gave the file its name.
+fn gone(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
 fn rename(path: &Path, extension: &str) -> Result<(), SpoolError> {
     std::fs::rename(path, path.with_extension(extension))
+        .or_else(gone)
         .and_then(|()| files::sync_folder(path))
         .map_err(|error| SpoolError { path: path.to_owned(), detail: error.to_string() })
 }
 
-fn read<E: DeserializeOwned>(path: PathBuf) -> Result<SpoolFile<E>, SpoolError> {
-    let bytes = std::fs::read(&path).map_err(|error| SpoolError { path: path.clone(), detail: error.to_string() })?;
-    let mut file = SpoolFile { path, events: Vec::new(), torn: false, broken: None };
+fn read<E: DeserializeOwned>(path: PathBuf) -> Result<Option<SpoolFile<E>>, SpoolError> {
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|error| SpoolError { path: path.clone(), detail: error.to_string() })?,
+    };
+    let mut file = SpoolFile { path, events: Vec::new(), torn: false, broken: None, length: bytes.len() as u64 };
     let mut chain = Chain::default();
     for (nth, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         if !line.ends_with(b"\n") {
@@ -286,7 +307,7 @@ fn read<E: DeserializeOwned>(path: PathBuf) -> Result<SpoolFile<E>, SpoolError> 
             file.broken.get_or_insert_with(|| format!("line {}: {damage}", nth + 1));
         }
     }
-    Ok(file)
+    Ok(Some(file))
 }
 
 /// What lines are checked against. Behind damage a line still counts when it proves itself by what stands before it.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::site::{CONFIG, MAPPING, Ran, Site, holder, number};
 
 /// The first site, and two more PACS with the same people.
-fn three() -> Site {
+pub(crate) fn three() -> Site {
     let site = Site::new();
     let more = |id: &str| {
         let mut world = site.world();
@@ -24,7 +24,7 @@ fn three() -> Site {
 }
 
 /// The status of somebody's record on one PACS.
-fn status_on(site: &Site, target: &str, n: usize) -> String {
+pub(crate) fn status_on(site: &Site, target: &str, n: usize) -> String {
     let world: Value =
         serde_json::from_slice(&fs::read(site.path(&format!("{target}.json"))).expect("the PACS")).expect("JSON");
     let holders = world["cardholders"].as_array().expect("a list");
@@ -32,24 +32,24 @@ fn status_on(site: &Site, target: &str, n: usize) -> String {
     one["status"].as_str().expect("a word").to_owned()
 }
 
-fn take_away(site: &Site, name: &str) {
+pub(crate) fn take_away(site: &Site, name: &str) {
     fs::rename(site.path(name), site.path(&format!("{name}.away"))).expect("moved away");
 }
 
-fn bring_back(site: &Site, name: &str) {
+pub(crate) fn bring_back(site: &Site, name: &str) {
     fs::rename(site.path(&format!("{name}.away")), site.path(name)).expect("brought back");
 }
 
-fn offboard(site: &Site, who: &str) -> Ran {
+pub(crate) fn offboard(site: &Site, who: &str) -> Ran {
     site.run(&["offboard", who, "--reason", "theft", "--by", "Desk", "--yes", "--patience", "1"])
 }
 
-fn settle(site: &Site) -> Ran {
+pub(crate) fn settle(site: &Site) -> Ran {
     site.run(&["offboard", "--settle", "--patience", "1"])
 }
 
 /// The alerts that were raised so far, oldest first.
-fn alerts(site: &Site) -> Vec<Value> {
+pub(crate) fn alerts(site: &Site) -> Vec<Value> {
     let text = fs::read_to_string(site.path("state/alerts.jsonl")).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).expect("a JSON document a line")).collect()
 }
@@ -331,7 +331,10 @@ fn whoever_was_reinstated_is_not_cut_when_a_pacs_comes_back() {
     let asked = site.run(&[&ask[..], &only[..]].concat());
     let plan = asked.json()["directory"].as_str().expect("a plan").to_owned();
     site.run(&["approve", &plan, "--by", "Jane Doe", "--yes"]).ends(0);
+    let before = alerts(&site).len();
     let applied = site.run(&["apply", &plan]);
+    let raised = alerts(&site);
+    assert!(raised[before..].iter().all(|one| one["code"] != "LA0101"), "they may have access: {raised:?}");
     assert!(applied.out.contains("is lifted"), "{}{}", applied.out, applied.err);
     bring_back(&site, "annex.json");
     fs::rename(site.path("state/lockstep.db"), site.path("away.db")).expect("the state is away");

@@ -1,12 +1,13 @@
 //! What named offboardings left open, told from their record alone: it needs no state, no directory and no clock. Pure.
 //!
 //! What was once closed stays closed, whatever order the lines are read in: files of two folders have no common order,
-//! and clocks are set back.
+//! and clocks are set back. For the same reason no command closes what another one left: which of them came later is
+//! nowhere on record. Whoever reads a PACS anew says so under the command that was open there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use lockstep_contract::{CardholderId, CorrelationKeys, RunId, TargetId};
+use lockstep_contract::{Cardholder, CardholderId, CorrelationKey, CorrelationKeys, KeyKind, RunId, TargetId};
 use lockstep_offboard::{Event, Who};
 
 use super::{Line, Named, Scope};
@@ -38,8 +39,14 @@ pub(crate) struct Open {
     pub why: String,
     /// Every record of this human that was acted on, by this command or another, by target.
     pub records: BTreeMap<TargetId, BTreeSet<CardholderId>>,
+    /// The records of this target that this very command acted on.
+    pub own: BTreeSet<CardholderId>,
+    /// These records as they were: what is known of the human, whatever became of their cards since.
+    pub before: Vec<Cardholder>,
     /// Several records match there, and people have to say which is meant.
     pub ambiguous: bool,
+    /// The records that match, as far as they are on record.
+    pub candidates: BTreeSet<CardholderId>,
 }
 
 impl Open {
@@ -65,6 +72,16 @@ impl Open {
             _ => self.keys.iter().next().map(|key| Who::Bare(key.value().to_owned())),
         }
     }
+
+    /// The number of which a human has one, as far as the records that were acted on agree on it.
+    pub(crate) fn number(&self) -> Option<CorrelationKey> {
+        let all: BTreeSet<&CorrelationKey> = self.before.iter().flat_map(|record| record.keys.iter()).collect();
+        let of = |kind| all.iter().filter(|key| key.kind() == kind).copied().collect::<Vec<_>>();
+        match (of(KeyKind::Employee).as_slice(), of(KeyKind::Directory).as_slice()) {
+            ([one], [] | [_]) | ([], [one]) => Some((*one).clone()),
+            _ => None,
+        }
+    }
 }
 
 /// What is known of one person of one command.
@@ -78,7 +95,7 @@ struct Told<'l> {
     why: BTreeMap<&'l TargetId, String>,
     ambiguous: BTreeMap<&'l TargetId, &'l [CardholderId]>,
     records: BTreeMap<TargetId, BTreeSet<CardholderId>>,
-    confirmed: BTreeSet<(&'l TargetId, &'l CardholderId)>,
+    before: BTreeMap<(&'l TargetId, &'l CardholderId), &'l Cardholder>,
 }
 
 impl<'l> Told<'l> {
@@ -89,12 +106,11 @@ impl<'l> Told<'l> {
             Event::Intent { action, before } => {
                 self.records.entry(action.target.clone()).or_default().insert(before.id.clone());
                 self.why.entry(&action.target).or_insert_with(|| "sent, and not read back".to_owned());
+                self.before.entry((&action.target, &before.id)).or_insert(before);
             }
             Event::Outcome { target, cardholder, confirmed, detail } => {
                 self.records.entry(target.clone()).or_default().insert(cardholder.clone());
-                if *confirmed {
-                    self.confirmed.insert((target, cardholder));
-                } else {
+                if !confirmed {
                     self.why.insert(target, detail.clone());
                 }
             }
@@ -111,12 +127,6 @@ impl<'l> Told<'l> {
         let met = self.why.keys().chain(self.ambiguous.keys()).map(|target| (*target).clone());
         let everywhere = scope.unread.then_some(configured).into_iter().flatten().cloned();
         scope.targets.into_iter().chain(met).chain(self.records.keys().cloned()).chain(everywhere).collect()
-    }
-
-    /// Somebody was named in the very same way by another command.
-    fn is_named_alike(&self, other: &Self) -> bool {
-        let name = |told: &Self| told.first.map(|line| (line.keys.clone(), line.record.clone()));
-        name(self).is_some_and(|own| own != Default::default() && name(other) == Some(own))
     }
 
     /// The same human as another command was about: both acted on one record.
@@ -149,17 +159,6 @@ impl<'l> Told<'l> {
         })
         .collect()
     }
-
-    /// True when this command, of itself, settled that place for the human of another command.
-    fn settles(&self, target: &TargetId, other: &Self) -> bool {
-        let named = |candidates: &[CardholderId]| {
-            candidates.iter().any(|candidate| self.confirmed.contains(&(target, candidate)))
-        };
-        if let Some(candidates) = other.ambiguous.get(target) {
-            return !self.closed && named(candidates);
-        }
-        !self.closed && self.done.contains(target) && self.is_named_alike(other)
-    }
 }
 
 /// Everything that is open. `configured`: the targets there are, for a command that could not tell.
@@ -176,13 +175,16 @@ pub(crate) fn open<'l>(lines: impl IntoIterator<Item = &'l Line>, configured: &[
             _ => (names(told), String::new(), "an offboarding whose record is damaged".to_owned(), word.at),
         };
         for (target, why, ambiguous) in told.open(configured) {
-            if people.iter().any(|(other, later)| *other != (*run, *nth) && later.settles(&target, told)) {
-                continue;
-            }
             let mut records = told.records.clone();
-            for (target, more) in people.values().filter(|other| other.is_same_human(told)).flat_map(|it| &it.records) {
-                records.entry(target.clone()).or_default().extend(more.iter().cloned());
+            let mut before = told.before.clone();
+            for same in people.values().filter(|other| other.is_same_human(told)) {
+                for (target, more) in &same.records {
+                    records.entry(target.clone()).or_default().extend(more.iter().cloned());
+                }
+                before.extend(&same.before);
             }
+            let own = told.records.get(&target).cloned().unwrap_or_default();
+            let candidates = told.ambiguous.get(&target).into_iter().copied().flatten().cloned().collect();
             found.push(Open {
                 run: *run,
                 nth: *nth,
@@ -196,7 +198,10 @@ pub(crate) fn open<'l>(lines: impl IntoIterator<Item = &'l Line>, configured: &[
                 target,
                 why,
                 records,
+                own,
+                before: before.into_values().cloned().collect(),
                 ambiguous,
+                candidates,
             });
         }
     }
@@ -214,8 +219,6 @@ fn names(told: &Told<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_contract::{CorrelationKey, KeyKind};
-
     use super::*;
 
     fn id<T: std::str::FromStr>(text: &str) -> T
@@ -302,26 +305,16 @@ mod tests {
         let acted = [hold(1), asked(1), outcome(1, "annex", "a-03", true), ended(1, "annex", None)];
         let open = open(&acted, &[]);
         assert!(matches!(open.as_slice(), [one] if one.ambiguous && one.target == id("hq")), "{open:?}");
-        let mut named = acted.to_vec();
-        named.extend([outcome(2, "hq", "h-03", true)].map(|mut line| {
-            line.keys = CorrelationKeys::new();
-            line.record = Some((id("hq"), id("h-03")));
-            line.scope = Scope { targets: [id("hq")].into(), ..Scope::default() };
-            line
-        }));
-        assert!(places(&named).iter().all(|place| !place.contains("which one")), "somebody said which: {named:?}");
+        assert_eq!(open[0].candidates, [id("h-03"), id("h-twin")].into(), "{open:?}");
     }
 
     #[test]
-    fn the_same_command_again_closes_what_the_first_one_left() {
+    fn no_command_closes_what_another_one_left_whichever_the_clock_says_came_first() {
         let first = [hold(1), ended(1, "hq", None), ended(1, "annex", Some("no answer"))];
-        let second = [hold(2), ended(2, "hq", None), ended(2, "annex", None)];
-        assert_eq!(places(&[&first[..], &second[..]].concat()), [""; 0]);
-        let mut other = second;
-        for line in &mut other {
-            line.keys = [CorrelationKey::new(KeyKind::Employee, "1004").expect("a key")].into_iter().collect();
+        let second = [hold(2), ended(2, "hq", Some("no answer")), ended(2, "annex", None)];
+        for pair in [[&first[..], &second[..]], [&second[..], &first[..]]] {
+            assert_eq!(places(&pair.concat()), ["annex: no answer", "hq: no answer"]);
         }
-        assert_eq!(places(&[&first[..], &other[..]].concat()), ["annex: no answer"], "that was somebody else");
     }
 
     #[test]

@@ -72,8 +72,11 @@ fn listing(folder: &Path) -> io::Result<Listing> {
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "spool") {
-            // What was renamed between two looks is found under its new name, or by the next look.
-            let found = path.metadata()?;
+            // What was renamed in between was taken over first.
+            let found = match path.metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other?,
+            };
             listing.push((path, found.len(), found.modified().ok()));
         }
     }
