@@ -9,6 +9,7 @@ mod file;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use lockstep_core::HoldId;
 use lockstep_engine::Store;
 use serde::Serialize;
 
@@ -101,7 +102,11 @@ impl Alert {
 
 /// Everything that stands after a run.
 pub(crate) async fn after_run(context: &Context, store: &dyn Store, settled: &Settled) {
-    let mut all = of_offboardings(&settled.open, &settled.faults, &settled.damaged);
+    // Whoever this very run let back in is not to be put out any more.
+    let lifts = store.lifts().await.unwrap_or_default();
+    let stands = |one: &&Open| lifts.iter().all(|lift| !lift.lifted(&HoldId::of(one.run, one.nth)));
+    let open: Vec<Open> = settled.open.iter().filter(stands).cloned().collect();
+    let mut all = of_offboardings(&open, &settled.faults, &settled.damaged);
     all.extend(of_fuses(context, store).await);
     all.extend(of_exports(context));
     raise(&context.config.alerts, all).await;

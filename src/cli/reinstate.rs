@@ -65,6 +65,7 @@ impl Reinstate {
             targets.insert(configured.id.clone(), opened);
         }
         let (person, others) = find(context, &*store, &targets, who).await?;
+        tell_of_others(context, &person, &others);
         let all: BTreeSet<TargetId> = context.config.targets.iter().map(|target| target.id.clone()).collect();
         let left_out = all.into_iter().filter(|target| !targets.contains_key(target)).collect();
         let order = ReturnOrder {
@@ -116,6 +117,10 @@ async fn find(
     if matching.is_empty() && !everybody.is_empty() {
         matching = by_record(&context.cx(), targets, who, &everybody).await?;
     }
+    // An offboarding that nothing but this key tells of cannot be named in another way.
+    if matching.len() > 1 && matching.iter().filter(|person| person.is_just(&who.keys())).count() == 1 {
+        matching.retain(|person| person.is_just(&who.keys()));
+    }
     match matching.as_slice() {
         [one] => {
             let others = everybody.iter().filter(|other| other != one).cloned().collect();
@@ -131,6 +136,17 @@ async fn find(
                 .not_done(NOTHING)
                 .next("name one of them by cardholder:TARGET/ID or directory:ID"))
         }
+    }
+}
+
+/// Other offboardings that may mean the same human keep access from them until they are lifted, too.
+fn tell_of_others(context: &Context, person: &HeldOut, others: &[HeldOut]) {
+    for other in others.iter().filter(|other| person.may_be(other)) {
+        let line = escape::terminal(&other.line());
+        let next = other.keys.first().filter(|_| other.is_known_by_keys_alone());
+        let next = next.map_or_else(String::new, |key| format!("; to lift it, too: lockstep reinstate {key}"));
+        let next = escape::terminal(&next);
+        context.terminal.say(&format!("! Another offboarding may mean them as well, and stays: {line}{next}"));
     }
 }
 

@@ -140,19 +140,22 @@ fn not_settled(target: &TargetId, open: &JournalEntry) -> ReturnError {
 async fn records(order: &ReturnOrder<'_>, reader: &dyn TargetReader) -> Result<Records, Fault> {
     let (info, person, cx) = (reader.info(), &order.person, Cx::new(order.call_budget));
     let mut now = Records::new();
-    for key in person.keys.iter().filter(|key| info.capabilities.keys.contains(&key.kind())) {
-        for record in in_time(order, reader, "find a record", reader.find(&cx, key)).await? {
-            // A key that several have names nobody: the record of somebody else who is held out stays theirs.
-            if !order.others.iter().any(|other| other.owns(&info.id, &record)) {
-                now.insert(record.id.clone(), record);
-            }
+    for id in person.records.get(&info.id).into_iter().flatten() {
+        if let Some(read) = in_time(order, reader, "read a record", reader.read(&cx, id)).await? {
+            now.insert(id.clone(), read);
         }
     }
-    for id in person.records.get(&info.id).into_iter().flatten() {
-        if !now.contains_key(id)
-            && let Some(read) = in_time(order, reader, "read a record", reader.read(&cx, id)).await?
-        {
-            now.insert(id.clone(), read);
+    let mut known = person.clone();
+    known.learn_ids(now.values());
+    // A key that several have names nobody: the record of somebody else stays theirs, held out or not.
+    let is_theirs = |record: &Cardholder| {
+        !known.is_somebody_else(record.keys.iter()) && !order.others.iter().any(|other| other.owns(&info.id, record))
+    };
+    for key in person.keys.iter().filter(|key| info.capabilities.keys.contains(&key.kind())) {
+        for record in in_time(order, reader, "find a record", reader.find(&cx, key)).await? {
+            if is_theirs(&record) {
+                now.entry(record.id.clone()).or_insert(record);
+            }
         }
     }
     Ok(now)

@@ -146,7 +146,8 @@ fn with_the_directory_the_pacs_and_the_state_down_the_last_good_sheets_stay_and_
     assert!(text(&site, "START-HERE.html").contains("NOT READ NOW"));
     let worklist = text(&site, "worklist.html");
     assert!(worklist.contains("Lock these people out now") && worklist.contains("h-03"), "{worklist}");
-    assert!(worklist.contains("theft") && worklist.contains("look for the id h-03"), "in the connector's own words");
+    let words = "look for the record number on this sheet";
+    assert!(worklist.contains("theft") && worklist.contains(words), "in the connector's own words: {worklist}");
     site.run(&["export", "verify"]).ends(0);
 
     // Somebody does it by hand; with the PACS back, the next list does not ask for it again.
@@ -178,6 +179,11 @@ fn an_export_that_is_too_old_is_told_everywhere() {
     fs::write(&path, facts.to_string()).expect("aged");
     assert!(site.run(&["status"]).ends(0).out.contains("TOO OLD"));
     assert!(site.run(&["export", "verify"]).ends(0).out.contains("TOO OLD"));
+    facts["targets"]["hq"]["read_at"] = json!("2120-01-01T00:00:00Z");
+    fs::write(&path, facts.to_string()).expect("of the future");
+    assert!(site.run(&["status"]).ends(0).out.contains("TOO OLD"), "nobody knows how old it is");
+    facts["targets"]["hq"]["read_at"] = json!("2020-01-01T00:00:00Z");
+    fs::write(&path, facts.to_string()).expect("aged");
     fs::write(site.path("hq.json"), "gone").expect("no PACS");
     let kept = site.run(&["export"]).ends(5);
     assert!(kept.out.contains("older than `export_age` allows"), "{}", kept.out);
@@ -284,6 +290,47 @@ fn an_offboarding_that_hands_finished_is_settled_with_their_name() {
     assert!(done.out.contains("read back as done, by B. Desk"), "{}", done.out);
     let status = site.run(&["status"]).ends(0);
     assert!(status.out.contains("1 done by hand by B. Desk"), "{}", status.out);
+}
+
+#[test]
+fn who_was_looked_for_by_hand_is_on_record_once_with_place_and_name() {
+    let site = Site::new(); // no run has read who is where
+    let pacs = site.world();
+    fs::write(site.path("hq.json"), "gone").expect("no PACS");
+    site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]);
+    site.run(&["export"]).ends(5);
+    site.write_world(&pacs);
+    lock_out_by_hand(&site, "h-03");
+    tick(&site, |row| row[0].starts_with("row-"), "x", "Guard Joe");
+    for _ in 0..2 {
+        reconcile(&site, &[]).ends(0);
+        let status = site.run(&["status", "--json"]).json();
+        let runs = status["runs"].as_array().expect("runs").iter();
+        let by_hand: Vec<&str> =
+            runs.filter(|run| run["kind"] == "by-hand").filter_map(|run| run["summary"].as_str()).collect();
+        assert_eq!(by_hand.len(), 1, "{by_hand:?}");
+        assert!(by_hand[0].starts_with("employee:1003 on hq, row-"), "{by_hand:?}");
+        assert!(by_hand[0].contains("done by hand by Guard Joe"), "{by_hand:?}");
+    }
+}
+
+#[test]
+fn a_list_that_is_older_than_a_return_puts_nobody_out_again() {
+    let site = Site::settled();
+    let pacs = site.world();
+    fs::write(site.path("hq.json"), "gone").expect("no PACS");
+    site.run(&["offboard", "employee:1003", "--reason", "theft", "--yes"]);
+    site.run(&["export"]).ends(5);
+    tick(&site, |row| &row[3] == "h-03", "x", "A. Guard");
+    site.write_world(&pacs);
+    site.run(&["offboard", "--settle"]).ends(0);
+    let args = ["reinstate", "employee:1003", "--reason", "cleared", "--by", "Carol Shaw", "--json"];
+    let plan = site.run(&args).ends(3).json()["directory"].as_str().expect("a folder").to_owned();
+    site.run(&["approve", &plan, "--by", "Jane Doe", "--yes"]).ends(0);
+    site.run(&["apply", &plan]).ends(0);
+    let told = reconcile(&site, &[]).ends(4);
+    assert!(told.out.contains("was reinstated at") && told.out.contains("approved by Jane Doe"), "{}", told.out);
+    assert!(!told.out.contains("STILL OPEN"), "{}", told.out);
 }
 
 #[test]

@@ -142,6 +142,53 @@ fn a_card_number_finds_whoever_is_held_out() {
 }
 
 #[test]
+fn a_mail_address_that_several_share_makes_no_one_human_of_them() {
+    let site = Site::settled();
+    let people = fs::read_to_string(site.path("people.csv")).expect("people");
+    let with_mail = people.lines().enumerate().map(|(at, line)| match at {
+        0 => format!("{line},mail\n"),
+        4..=6 => format!("{line},desk@example.org\n"),
+        _ => format!("{line},\n"),
+    });
+    site.write("people.csv", &with_mail.collect::<String>());
+    site.run(&["sync"]).ends(0);
+    let mut world = site.world();
+    for holder in world["cardholders"].as_array_mut().expect("a list") {
+        if ["h-03", "h-04", "h-05"].contains(&holder["id"].as_str().expect("an id")) {
+            let mail = json!({"kind": "mail", "value": "desk@example.org"});
+            holder["keys"].as_array_mut().expect("a list").push(mail);
+        }
+    }
+    site.write_world(&world);
+    for who in ["employee:1003", "employee:1004"] {
+        site.run(&["offboard", who, "--reason", "theft", "--by", "Desk", "--yes"]).ends(0);
+    }
+    let pacs = site.world();
+    fs::write(site.path("hq.json"), "gone").expect("no PACS");
+    site.run(&["offboard", "mail:desk@example.org", "--reason", "theft", "--by", "Desk", "--yes"]);
+    site.write_world(&pacs);
+
+    let told = site.run(&["reinstate", "employee:1003", "--reason", "cleared"]).ends(3);
+    assert!(told.err.contains("lockstep reinstate mail:desk@example.org"), "{}", told.err);
+    let plan = reinstate(&site, "employee:1003");
+    let document = fs::read_to_string(format!("{plan}/plan.jsonl")).expect("the plan");
+    let header: Value = serde_json::from_str(document.lines().next().expect("the header")).expect("JSON");
+    let lift = &header["header"]["reinstate"];
+    assert_eq!(lift["names"], json!(["Dora Lovelace"]), "{lift}");
+    assert_eq!(lift["records"], json!({"hq": ["h-03"]}), "{lift}");
+    assert_eq!(lift["holds"].as_array().map(Vec::len), Some(1), "{lift}");
+    site.run(&["approve", &plan, "--by", "Jane Doe", "--yes"]).ends(0);
+    site.run(&["apply", &plan]);
+    assert_eq!(site.holder(4)["status"], "suspended");
+    assert_eq!(site.run(&["status"]).ends(0).out.matches("held out since").count(), 2);
+    let mail = reinstate(&site, "mail:desk@example.org");
+    site.run(&["approve", &mail, "--by", "Jane Doe", "--yes"]).ends(0);
+    site.run(&["apply", &mail]).ends(0);
+    site.run(&["sync"]);
+    assert_eq!((&site.holder(4)["status"], &site.holder(5)["status"]), (&json!("suspended"), &json!("active")));
+}
+
+#[test]
 fn another_identity_of_the_same_human_stays_out_too() {
     let site = with_somebody_out(3);
     site.run(&["sync"]).ends(0);

@@ -1,7 +1,7 @@
 //! The file of alerts: lines are added to its end, and a full one is moved aside once. It may be a pipe that nobody
 //! reads or on a disk that hangs, so it is written on a thread that nobody has to wait for.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,8 +39,11 @@ fn write(path: &Path, alerts: &[Alert]) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
     }
-    make_room(path)?;
     let mut file = open(path)?;
+    if is_full(&file.metadata()?) {
+        make_room(path, &file)?;
+        file = open(path)?;
+    }
     // One write, so that lines of two runs do not mix.
     file.write_all(&text)?;
     if file.metadata()?.is_file() { file.sync_data() } else { Ok(()) }
@@ -54,9 +57,16 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn make_room(path: &Path) -> io::Result<()> {
+fn is_full(found: &Metadata) -> bool {
+    found.is_file() && found.len() >= BYTES_MAX
+}
+
+/// Moves the full file aside. Of several runs that found it full one does so, and the others see under the lock of the
+/// full file that another one is in its place: moved once more, the fresh one would be put over everything older.
+fn make_room(path: &Path, full: &File) -> io::Result<()> {
+    full.lock()?;
     match std::fs::metadata(path) {
-        Ok(found) if found.is_file() && found.len() >= BYTES_MAX => std::fs::rename(path, beside(path)),
+        Ok(found) if is_full(&found) => std::fs::rename(path, beside(path)),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
@@ -95,6 +105,20 @@ mod tests {
         File::options().write(true).open(&path).expect("there").set_len(BYTES_MAX).expect("grown");
         append(&path, alert()).await.expect("written");
         assert_eq!(std::fs::read_to_string(&path).expect("there").lines().count(), 1);
+        assert_eq!(std::fs::metadata(beside(&path)).expect("kept").len(), BYTES_MAX);
+    }
+
+    #[test]
+    fn two_runs_that_find_it_full_move_it_aside_once() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("alerts.jsonl");
+        let [first, second] = [(); 2].map(|()| open(&path).expect("opened"));
+        first.set_len(BYTES_MAX).expect("grown");
+        make_room(&path, &first).expect("moved aside");
+        drop(first);
+        std::fs::write(&path, "fresh").expect("written");
+        make_room(&path, &second).expect("nothing to do");
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "fresh");
         assert_eq!(std::fs::metadata(beside(&path)).expect("kept").len(), BYTES_MAX);
     }
 

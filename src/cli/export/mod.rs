@@ -197,8 +197,12 @@ pub(crate) fn standing(manifest: &Manifest, limit: std::time::Duration, now: Tim
     each.collect()
 }
 
+/// How far the clocks of two machines may be apart.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(10);
+
+/// A reading that is dated in the future counts as too old: nobody knows how old it is.
 fn is_too_old(age: SignedDuration, limit: std::time::Duration) -> bool {
-    std::time::Duration::try_from(age).is_ok_and(|age| age > limit)
+    std::time::Duration::try_from(age).map_or(age < -CLOCKS_APART, |age| age > limit)
 }
 
 fn tell(context: &Context, exports: &[Exported]) {

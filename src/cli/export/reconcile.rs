@@ -14,14 +14,17 @@ use super::open;
 use super::register::{self, Row};
 use super::ticked::{self, Complaint, Tick, Ticked, may_be};
 use crate::cli::context::{Context, block_on};
+use crate::cli::failures::Wrote;
 use crate::cli::progress::stop_on_signal;
 use crate::cli::{Global, failures, files, housekeeping};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
+mod lifted;
 mod look;
 mod record;
 
+use lifted::Lifted;
 use look::{Looked, Looker};
 
 /// No worklist is larger.
@@ -120,15 +123,19 @@ async fn reconcile(context: &Context, ticked: Ticked) -> Result<Reconciled, Fail
             Err(what) => complaints.push(Complaint { line: tick.line, what }),
         }
     }
-    complaints.sort_by_key(|complaint| complaint.line);
+    let lifted = Lifted::read(context, &*store).await.map_err(|error| failures::store(error, Wrote::Nothing))?;
     let mut looker = Looker::new(context);
     let (mut done, mut open) = (Vec::new(), Vec::new());
     for ticket in tickets {
         match looker.look(&ticket.row.what).await {
             Looked::Done(found) => done.push((ticket, found)),
-            Looked::Open(why) => open.push(ticket.open(why)),
+            Looked::Open(why) => match lifted.why_not(ticket.row) {
+                Some(what) => complaints.push(Complaint { line: ticket.tick.line, what }),
+                None => open.push(ticket.open(why)),
+            },
         }
     }
+    complaints.sort_by_key(|complaint| complaint.line);
     record::all(context, &*store, &done).await?;
     let done = done.iter().map(|(ticket, _)| ticket.done()).collect();
     Ok(Reconciled { schema: "lockstep/export-reconcile/1", file: String::new(), done, open, complaints, unticked })

@@ -18,6 +18,8 @@ const PREFIX: &str = "set-";
 pub(crate) const START: &str = "START-HERE.html";
 /// So many are kept however old they are: a clock that jumps must not empty the folder.
 const KEPT_MIN: usize = 3;
+/// A folder with a larger number is no set of ours: there would be no next number.
+const NUMBER_MAX: u64 = u32::MAX as u64;
 /// What a process that died left beside is removed when it is older: nobody writes for so long.
 const LEFT_BESIDE: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -48,6 +50,7 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<Set>, Failure> {
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let number = name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok()?;
+            (number <= NUMBER_MAX).then_some(())?;
             entry.path().join(MANIFEST).is_file().then(|| Set { number, path: entry.path() })
         })
         .collect();
@@ -210,6 +213,17 @@ mod tests {
         let years_later: Timestamp = "2036-11-25T05:00:00Z".parse().expect("an instant");
         prune(folder, SignedDuration::from_hours(24), years_later).expect("pruned");
         assert_eq!(list(folder).expect("listed"), sets[4..], "a clock that jumps empties nothing");
+    }
+
+    #[test]
+    fn a_number_that_has_no_next_one_is_no_set_of_ours() {
+        let home = tempfile::tempdir().expect("a folder");
+        let first = write(home.path(), "2026-11-25T01:00:00Z");
+        let strange = home.path().join(format!("{PREFIX}{}-x", u64::MAX));
+        fs::create_dir(&strange).expect("a folder");
+        fs::copy(first.path.join(MANIFEST), strange.join(MANIFEST)).expect("copied");
+        let second = write(home.path(), "2026-11-25T02:00:00Z");
+        assert_eq!(list(home.path()).expect("listed"), [first, second]);
     }
 
     #[test]

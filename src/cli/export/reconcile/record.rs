@@ -1,6 +1,8 @@
 //! Puts on record what was read back as done by hand: what was begun is settled with the name of whoever did it; what
 //! no run had begun gets an entry of its own, under a run of its own.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 use lockstep_contract::{Action, ActionId, Cardholder, RunId};
 use lockstep_core::{ActionEvent, LaneKind, RunState, Verdict, verify};
@@ -15,6 +17,8 @@ use crate::exit::Failure;
 
 /// Long enough for a few thousand rows.
 const LEASE: SignedDuration = SignedDuration::from_mins(5);
+/// Among so many of the last runs the same one is looked for.
+const RUNS_LOOKED_AT: u32 = 1000;
 
 /// A row that is done, with its record.
 type Seen<'a> = (Ticket<'a>, Option<Box<Cardholder>>);
@@ -36,23 +40,23 @@ pub(crate) async fn all(context: &Context, store: &dyn Store, done: &[Seen<'_>])
 }
 
 async fn write(context: &Context, store: &dyn Store, epoch: Epoch, done: &[Seen<'_>]) -> Result<(), StoreError> {
-    let now = context.now();
-    let run = runs::new_run();
-    let people: std::collections::BTreeSet<&str> = done.iter().map(|(ticket, _)| ticket.tick.by.as_str()).collect();
+    let mut acted = Vec::new();
+    for (ticket, found) in done {
+        match (&ticket.row.what, found) {
+            (What::Act(action), Some(found)) => acted.push((ticket, action, found)),
+            (What::Act(_) | What::Out { .. }, _) => without_record(context, store, epoch, ticket).await?,
+        }
+    }
+    if acted.is_empty() {
+        return Ok(());
+    }
+    let people: BTreeSet<&str> = acted.iter().map(|(ticket, ..)| ticket.tick.by.as_str()).collect();
     let people = people.into_iter().collect::<Vec<_>>().join(", ");
-    let record = RunRecord {
-        run,
-        kind: RunKind::ByHand,
-        state: RunState::Closed,
-        began: now,
-        changed: now,
-        plan: None,
-        summary: format!("{} done by hand by {people}, and read back", done.len()),
-    };
+    let record = by_hand(context, format!("{} done by hand by {people}, and read back", acted.len()));
+    let (run, now) = (record.run, record.began);
     store.begin(epoch, &record).await?;
     let mut unsettled = store.unsettled().await?;
-    for (ticket, found) in done {
-        let (What::Act(action), Some(found)) = (&ticket.row.what, found) else { continue };
+    for (ticket, action, found) in acted {
         let outcome = Outcome {
             event: ActionEvent::Verify,
             at: now,
@@ -67,6 +71,30 @@ async fn write(context: &Context, store: &dyn Store, epoch: Epoch, done: &[Seen<
         store.absorb(epoch, &[entry]).await?;
     }
     Ok(())
+}
+
+/// A row without a record that an entry could be about: somebody was looked for and is not in force there. A run of its
+/// own says so, and the same file once more does not say it again.
+async fn without_record(
+    context: &Context,
+    store: &dyn Store,
+    epoch: Epoch,
+    ticket: &Ticket<'_>,
+) -> Result<(), StoreError> {
+    let (row, target, who) = (&ticket.tick.row, ticket.row.what.target(), &ticket.row.name);
+    let summary = format!("{who} on {target}, {row}: {}", detail(ticket));
+    let summary = summary.split_whitespace().collect::<Vec<_>>().join(" ");
+    let known = store.runs(RUNS_LOOKED_AT).await?;
+    if known.iter().any(|run| run.kind == RunKind::ByHand && run.summary == summary) {
+        return Ok(());
+    }
+    store.begin(epoch, &by_hand(context, summary)).await
+}
+
+fn by_hand(context: &Context, summary: String) -> RunRecord {
+    let (run, now) = (runs::new_run(), context.now());
+    let (kind, state) = (RunKind::ByHand, RunState::Closed);
+    RunRecord { run, kind, state, began: now, changed: now, plan: None, summary }
 }
 
 /// Who, and what they wrote down.
