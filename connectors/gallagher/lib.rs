@@ -1,0 +1,3 @@
+//! Speaks to Gallagher Command Centre through its REST API.
+
+#![forbid(unsafe_code)]

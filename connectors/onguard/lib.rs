@@ -1,0 +1,3 @@
+//! Speaks to LenelS2 OnGuard through OpenAccess.
+
+#![forbid(unsafe_code)]
