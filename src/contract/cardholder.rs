@@ -12,6 +12,7 @@ use crate::{AccessLevelId, CardholderId, CorrelationKeys, CredentialId, ImageDig
 
 /// A human as one PACS knows them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cardholder {
     /// The PACS' own id of the record.
     pub id: CardholderId,
@@ -46,6 +47,7 @@ impl Cardholder {
 
 /// Whether a record may open anything at all.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// In force.
@@ -59,6 +61,7 @@ pub enum Status {
 
 /// When a record is valid. A bound that is `None` is open. Connectors turn local controller time into instants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Validity {
     /// Valid from this instant.
     pub from: Option<Timestamp>,
@@ -88,6 +91,7 @@ impl Validity {
 
 /// A card, mobile pass or PIN.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Credential {
     /// The PACS' id of the record, never the number.
     pub id: CredentialId,
@@ -119,6 +123,7 @@ impl fmt::Debug for Credential {
 
 /// What is presented at the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialKind {
     /// A card, fob or badge.
@@ -133,6 +138,7 @@ pub enum CredentialKind {
 
 /// Whether a credential works.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialStatus {
     /// It works.
@@ -146,6 +152,7 @@ pub enum CredentialStatus {
 
 /// Why a credential does not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InactiveStatus {
     /// Switched off by an operator or by Lockstep.
@@ -162,6 +169,7 @@ pub enum InactiveStatus {
 
 /// An ETag or row version, opaque.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Revision(pub String);
 

@@ -126,6 +126,7 @@ pub struct Changes {
 
 /// Which server answered, and how far it is: a server that is another one, or that went back, is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServerMark {
     /// What must never change: the domain's SID or naming context, a SCIM service's id.
     pub domain: String,

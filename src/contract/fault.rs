@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the caller does about a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// Wait and try again within the deadline; counts towards the fuse.
@@ -75,6 +76,7 @@ impl fmt::Display for FaultKind {
 
 /// Something went wrong at a system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{system}: {operation}: {kind}: {message}")]
 pub struct Fault {
     /// What the caller does about it.
@@ -126,6 +128,7 @@ impl Fault {
 
 /// A write that did not simply succeed. The three cases are what the journal needs to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ApplyFault {
     /// Nothing left this machine. No effect.
     #[error("not sent: {0}")]

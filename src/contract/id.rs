@@ -78,6 +78,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal $(, $rule:expr, $expected:literal)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Box<str>);
 
@@ -181,6 +182,7 @@ text_id!(
 /// UUIDs are held in 16 bytes, since a census of a million people holds several million of these; every spelling
 /// of one UUID (upper case, braces) is the same id. Anything else is text, compared byte for byte.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct PersonId(Repr);
 
@@ -258,6 +260,7 @@ impl From<PersonId> for String {
 
 /// One run, from reading to closing. A version 7 UUID, so runs sort by the time they began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct RunId(uuid::Uuid);
 

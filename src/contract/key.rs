@@ -14,6 +14,7 @@ use crate::id::{IdError, check_text};
 
 /// What kind of value a [`CorrelationKey`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyKind {
     /// The directory's immutable id, stored on the PACS (SCIM `externalId`, a personal data field).
@@ -89,6 +90,7 @@ pub enum KeyError {
 
 /// One key with its kind. Values are NFC; kinds that ignore case are in ASCII lower case. Never locale-aware.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "WireKey", into = "WireKey")]
 pub struct CorrelationKey {
     kind: KeyKind,
@@ -96,6 +98,7 @@ pub struct CorrelationKey {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct WireKey {
     kind: KeyKind,
     value: String,
@@ -168,6 +171,7 @@ pub(crate) fn mask(number: &str) -> String {
 
 /// All keys of one person or cardholder; several of one kind are allowed (a cardholder may hold two cards).
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct CorrelationKeys(BTreeSet<CorrelationKey>);
 

@@ -25,11 +25,13 @@ pub enum Next {
 
 /// Where to go on. Opaque to everybody but the connector that made it; never the same twice in one read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Cursor(pub String);
 
 /// The counts by which the reader checks that nothing got lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Census {
     /// How many items the connector handed out over all pages, or set aside with a finding.
     pub sent: u64,

@@ -51,6 +51,7 @@ pub struct FieldNameError {
 
 /// The name of a field: `[a-z][a-z0-9_]{0,63}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct FieldName(std::borrow::Cow<'static, str>);
 
@@ -119,6 +120,7 @@ impl From<FieldName> for String {
 
 /// Field values by name. An absent field is *not known*; a field known to be empty holds `""`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Profile(BTreeMap<FieldName, String>);
 

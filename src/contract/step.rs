@@ -16,6 +16,7 @@ use crate::{
 /// Everything that a plan may do unattended: it only ever takes access away, and reversibly. In the order that cuts
 /// access first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduction {
     /// Switch the cardholder off.
@@ -42,6 +43,7 @@ pub enum Reduction {
 /// Everything any plan may do. Reductions come first in the order of the type, credentials last: a run cut short
 /// leaves less access than planned, never more.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// Take access away.
@@ -114,7 +116,9 @@ impl LaneStep for Reduction {}
 
 /// Steps for one cardholder: never none, no duplicates, reductions first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "Vec<S>", into = "Vec<S>", bound = "S: LaneStep")]
+#[cfg_attr(feature = "schema", schemars(bound = "S: LaneStep + schemars::JsonSchema"))]
 pub struct Steps<S: LaneStep>(Vec<S>);
 
 impl<S: LaneStep> Steps<S> {
@@ -154,6 +158,7 @@ impl<S: LaneStep> From<Steps<S>> for Vec<S> {
 
 /// Whom an action is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
     /// A record that is on the PACS.
@@ -164,7 +169,9 @@ pub enum Subject {
 
 /// What an action does to one cardholder on one PACS: the unit of plan, journal, apply, verify and rollback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(bound = "S: LaneStep")]
+#[cfg_attr(feature = "schema", schemars(bound = "S: LaneStep + schemars::JsonSchema"))]
 pub struct Action<S: LaneStep = Step> {
     /// Digest of run, target, subject and steps.
     pub id: ActionId,
@@ -206,6 +213,7 @@ impl<S: LaneStep> Action<S> {
 
 /// What the read-back must show for an action to count as done. Absent parts are not looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Expectation {
     /// The status.
     pub status: Option<Status>,
@@ -228,6 +236,7 @@ pub struct Expectation {
 
 /// Why an action is planned, in terms that a reviewer can check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reason {
     /// The outcome of the matching.
     pub situation: Situation,
@@ -237,6 +246,7 @@ pub struct Reason {
 
 /// Why one thing changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Why {
     /// The level it is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,6 +263,7 @@ pub struct Why {
 
 /// The outcome of matching one person or cardholder, in the words of identity management.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Situation {
     /// Qualifies, linked, and the cardholder is there: converge.

@@ -57,6 +57,7 @@ pub trait Target: TargetReader {
 
 /// Who a target is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TargetInfo {
     /// The configured id.
     pub id: TargetId,
@@ -73,6 +74,7 @@ pub struct TargetInfo {
 
 /// What a target can do. Facts, not wishes: the conformance suite checks each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Capabilities {
     /// Whether a write changes one thing or replaces the record.
     pub granularity: Granularity,
@@ -100,6 +102,7 @@ pub struct Capabilities {
 
 /// Whether a write changes one thing or replaces the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Granularity {
     /// One step at a time.
@@ -110,6 +113,7 @@ pub enum Granularity {
 
 /// What suspending somebody means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Suspend {
     /// The record has a flag.
@@ -120,6 +124,7 @@ pub enum Suspend {
 
 /// What can be done with credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialSupport {
     /// Nothing.
@@ -132,6 +137,7 @@ pub enum CredentialSupport {
 
 /// What a PACS accepts in a field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldRule {
     /// A new record must have it.
     pub required: bool,
@@ -141,6 +147,7 @@ pub struct FieldRule {
 
 /// What was proved. "In the database of the PACS" is not "at the door".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Enforcement {
     /// The head end has it. Controllers may lag.
@@ -151,6 +158,7 @@ pub enum Enforcement {
 
 /// The access levels of a PACS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Catalog {
     /// All levels by id.
     pub levels: BTreeMap<AccessLevelId, AccessLevel>,
@@ -158,6 +166,7 @@ pub struct Catalog {
 
 /// One access level as people know it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccessLevel {
     /// Its name.
     pub name: String,
@@ -169,6 +178,7 @@ pub struct AccessLevel {
 
 /// What the system said about a write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Receipt {
     /// The record written to; the new one's id after a `Provision`.
     pub cardholder: CardholderId,
@@ -178,6 +188,7 @@ pub struct Receipt {
 
 /// The result of a probe.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
     /// Each thing looked at.
     pub checks: Vec<Check>,
@@ -187,6 +198,7 @@ pub struct Health {
 
 /// One thing that a probe looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Check {
     /// What: `TLS`, `bind`, `canary`, `over-privilege`.
     pub name: String,
@@ -200,6 +212,7 @@ pub struct Check {
 
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckOutcome {
     /// As it should be.
