@@ -9,7 +9,7 @@ use schemars::Schema;
 
 /// What both sides of the registry say about a connector crate with `Config` and `open`.
 macro_rules! entry {
-    ($type:ident, $kind:literal, $connector:ident, $about:literal $(, $more:ident: $value:expr)?) => {
+    ($type:ident, $kind:literal, $connector:ident, $about:literal $(, $more:ident: $value:expr)*) => {
         $type {
             kind: $kind,
             about: $about,
@@ -19,7 +19,7 @@ macro_rules! entry {
             },
             check: |settings| settings.parse::<$connector::Config>().map(drop),
             schema: || schemars::schema_for!($connector::Config),
-            $($more: $value,)?
+            $($more: $value,)*
         }
     };
 }
@@ -29,10 +29,33 @@ macro_rules! directory {
         entry!(DirectoryKind, $kind, $connector, $about)
     };
 }
-#[cfg(any(feature = "scim", feature = "sim"))]
+#[cfg(any(
+    feature = "exec",
+    feature = "gallagher",
+    feature = "netbox",
+    feature = "onguard",
+    feature = "scim",
+    feature = "sim",
+    feature = "staging"
+))]
 macro_rules! target {
-    ($kind:literal, $connector:ident, $about:literal) => {
-        entry!(TargetKind, $kind, $connector, $about, by_hand: &$connector::ByHand)
+    // With a simulator of the vendor's server, `simulator::Simulator`.
+    ($kind:literal, $connector:ident, $about:literal, simulator) => {
+        target!(
+            $kind,
+            $connector,
+            $about,
+            Simulate::Server(|address, seed, watcher| {
+                lockstep_simulator::rehearse($connector::simulator::Simulator::new, address, seed, watcher)
+            })
+        )
+    };
+    // Without one: why, and what to do instead.
+    ($kind:literal, $connector:ident, $about:literal, $why:literal, $next:literal) => {
+        target!($kind, $connector, $about, Simulate::No { why: $why, next: $next })
+    };
+    ($kind:literal, $connector:ident, $about:literal, $simulate:expr) => {
+        entry!(TargetKind, $kind, $connector, $about, by_hand: &$connector::ByHand, simulate: $simulate)
     };
 }
 
@@ -48,11 +71,48 @@ pub(crate) const DIRECTORIES: &[DirectoryKind] = &[
 
 /// The PACS.
 pub(crate) const TARGETS: &[TargetKind] = &[
+    #[cfg(feature = "exec")]
+    target!(
+        "exec",
+        lockstep_exec,
+        "a PACS that is reached through a program of somebody else",
+        "what is behind somebody else's program is that program's matter",
+        "begin with the example, which brings a PACS of its own: examples/connector-python"
+    ),
+    #[cfg(feature = "netbox")]
+    target!("netbox", lockstep_netbox, "LenelS2 NetBox, through its NBAPI v2", simulator),
+    #[cfg(feature = "gallagher")]
+    target!("gallagher", lockstep_gallagher, "Gallagher Command Centre, through its REST API", simulator),
     #[cfg(feature = "scim")]
-    target!("scim", lockstep_scim, "a PACS that speaks SCIM 2.0: users as cardholders, groups as access levels"),
+    target!(
+        "scim",
+        lockstep_scim,
+        "a PACS that speaks SCIM 2.0: users as cardholders, groups as access levels",
+        "real SCIM servers cost nothing",
+        "start one of those that connectors/scim/README.md names, and enter its address as `url`"
+    ),
     #[cfg(feature = "sim")]
-    target!("sim", lockstep_sim, "a simulated PACS in one file, to try Lockstep on"),
+    target!(
+        "sim",
+        lockstep_sim,
+        "a simulated PACS in one file, to try Lockstep on",
+        "it is a simulation itself, and needs no server",
+        "lockstep init --directory hr-csv --target sim"
+    ),
 ];
+
+/// How a kind of PACS is rehearsed by those who have none.
+pub(crate) enum Simulate {
+    /// With a server of this program.
+    Server(lockstep_simulator::Rehearse),
+    /// Not with a server of this program.
+    No {
+        /// Why not.
+        why: &'static str,
+        /// What to do instead.
+        next: &'static str,
+    },
+}
 
 /// Opens a system from its id and settings.
 type Open<Id, System> = fn(Id, &Settings, &Opening<'_>) -> Result<Arc<System>, OpenError>;
@@ -85,6 +145,8 @@ pub(crate) struct TargetKind {
     pub schema: fn() -> Schema,
     /// What people do with their hands there. Known without opening one: sheets are made while it is down.
     pub by_hand: &'static dyn ByHand,
+    /// How to rehearse without one.
+    pub simulate: Simulate,
 }
 
 /// A connector could not be opened.
@@ -111,7 +173,19 @@ pub(crate) fn target(kind: &str) -> Option<&'static TargetKind> {
     TARGETS.iter().find(|known| known.kind == kind)
 }
 
-#[cfg(all(test, feature = "entra", feature = "hr-csv", feature = "ldap", feature = "scim", feature = "sim"))]
+#[cfg(all(
+    test,
+    feature = "entra",
+    feature = "exec",
+    feature = "gallagher",
+    feature = "hr-csv",
+    feature = "ldap",
+    feature = "netbox",
+    feature = "onguard",
+    feature = "scim",
+    feature = "sim",
+    feature = "staging"
+))]
 mod tests {
     use lockstep_config::{CONNECTOR_TITLE, core_reference, reference_markdown};
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::fault::{CallFault, Effect, classify};
 use crate::json;
 use crate::scan::Scanner;
-use crate::text::quote;
+use lockstep_contract::quote;
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
@@ -153,6 +153,7 @@ const fn help(kind: FaultKind) -> Option<&'static str> {
         | FaultKind::Invalid
         | FaultKind::Unsupported
         | FaultKind::Protocol
+        | FaultKind::Unconfirmed
         | FaultKind::Cancelled => None,
     }
 }

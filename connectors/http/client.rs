@@ -120,6 +120,9 @@ impl Client {
                 return Err(fail(format!("{} holds no certificate", file.display())));
             }
             builder = builder.tls_certs_only(roots);
+        } else if base.scheme() == "http" {
+            // Nothing is encrypted to this machine itself: nobody need be trusted, and no store of certificates be read.
+            builder = builder.tls_certs_only([]);
         }
         if let Some(certificate) = &settings.certificate {
             let mut pem = read_file(&certificate.file).map_err(&fail)?;
@@ -282,7 +285,7 @@ impl Call<'_> {
             secrets: self.client.secrets.iter().cloned().chain(extra.all_secrets()).collect(),
         };
         if let Some(encoding) = text(CONTENT_ENCODING).filter(|e| !e.eq_ignore_ascii_case("identity")) {
-            let encoding = crate::text::quote(&encoding, &answer.secrets);
+            let encoding = lockstep_contract::quote(&encoding, &answer.secrets);
             return Err(answer.broken(&format!("the answer is encoded as {encoding}, which was not asked for")));
         }
         let limit = self.client.settings.limits.answer_bytes_max;
@@ -341,5 +344,5 @@ fn reason(error: reqwest::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    crate::text::quote(&cause.to_string(), &[])
+    lockstep_contract::quote(&cause.to_string(), &[])
 }

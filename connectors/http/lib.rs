@@ -14,7 +14,6 @@ mod json;
 mod origin;
 mod scan;
 mod settings;
-mod text;
 
 pub use answer::Answer;
 pub use client::{Auth, Call, Client, Method, Request};
@@ -24,7 +23,8 @@ pub use json::{JsonError, parse, parse_with};
 pub use origin::{OriginError, checked_base, same_origin};
 pub use scan::Scanner;
 pub use settings::{ClientCertificate, Limits, Settings, Timeouts};
-pub use text::quote;
+
+pub use lockstep_contract::quote;
 
 /// JSON as this crate reads it: no duplicate keys, limited depth.
 pub use serde_json::Value;

@@ -1,5 +1,5 @@
-//! `connector conform sim`: the laws that every connector must keep, examined against the simulated PACS. Out-of-tree
-//! connectors bring a bed of their own in a test program; here is only what this program can make by itself.
+//! `connector conform`: the laws that every connector must keep, examined against the simulated PACS, or against a program of
+//! somebody else that brings a PACS of its own. Here is only what this program can make by itself.
 
 use async_trait::async_trait;
 use lockstep_conformance::{Outcome, Report, Seed, TargetBed, TargetRig, Trouble};
@@ -45,12 +45,30 @@ impl From<&Report> for Examined {
 
 /// Examines the simulated PACS.
 pub(crate) fn sim(terminal: Terminal) -> Result<Exit, Failure> {
-    let reports = block_on(async { Ok(lockstep_conformance::check_target(&Bed).await) })?;
+    examine(terminal, "sim", &Bed)
+}
+
+/// Examines a program of somebody else, which brings a PACS of its own.
+#[cfg(feature = "exec")]
+pub(crate) fn program(terminal: Terminal, command: &str, arguments: &[String]) -> Result<Exit, Failure> {
+    let bed = lockstep_exec::Bed::new(command.into(), arguments.to_vec()).map_err(|fault| {
+        Failure::new(Exit::Failed, escape::terminal(&fault.to_string())).not_done("no law was examined").next(
+            fault
+                .help
+                .as_deref()
+                .map_or_else(|| "the messages: lockstep connector schema".to_owned(), escape::terminal),
+        )
+    })?;
+    examine(terminal, "exec", &bed)
+}
+
+fn examine(terminal: Terminal, kind: &'static str, bed: &dyn TargetBed) -> Result<Exit, Failure> {
+    let reports = block_on(async { Ok(lockstep_conformance::check_target(bed).await) })?;
     let broken = reports.iter().filter(|report| matches!(report.outcome, Outcome::Broken(_))).count();
     let skipped = reports.iter().filter(|report| matches!(report.outcome, Outcome::Skipped(_))).count();
     let document = Conformance {
         schema: "lockstep/connector-conform/1",
-        kind: "sim",
+        kind,
         laws: reports.iter().map(Examined::from).collect(),
     };
     terminal.show(&document, || {

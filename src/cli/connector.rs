@@ -5,6 +5,7 @@ use lockstep_view::{Align, Table};
 use schemars::Schema;
 use serde::Serialize;
 
+use crate::cli::{conform, simulate};
 use crate::connectors::{DIRECTORIES, TARGETS};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
@@ -20,16 +21,22 @@ pub(crate) struct Connector {
 enum ConnectorVerb {
     /// List the connectors of this program
     List,
-    /// Print the JSON Schema of a connector's settings
+    /// Print the JSON Schema of a connector's settings, or of the messages that programs of others speak
     Schema {
-        /// The kind, as the configuration names it
-        kind: String,
+        /// The kind, as the configuration names it; without one, the messages of `exec`
+        kind: Option<String>,
     },
     /// Hold a connector to the laws that every connector must keep
     Conform {
         /// The kind; this program can test `sim` by itself
-        kind: String,
+        #[arg(required_unless_present = "program")]
+        kind: Option<String>,
+        /// A program that speaks the messages of `connector schema`, with its arguments
+        #[arg(last = true)]
+        program: Vec<String>,
     },
+    /// Run a simulation of a vendor's server on this machine, to rehearse without a licence; Ctrl-C ends it
+    Simulate(simulate::Simulate),
 }
 
 /// The document of `connector list --json`.
@@ -52,8 +59,9 @@ impl Connector {
     pub(crate) fn run(self, terminal: Terminal) -> Result<Exit, Failure> {
         match self.verb {
             ConnectorVerb::List => list(terminal),
-            ConnectorVerb::Schema { kind } => schema(terminal, &kind),
-            ConnectorVerb::Conform { kind } => conform(terminal, &kind),
+            ConnectorVerb::Schema { kind } => schema(terminal, kind.as_deref()),
+            ConnectorVerb::Conform { kind, program } => examine(terminal, kind.as_deref(), &program),
+            ConnectorVerb::Simulate(simulate) => simulate.run(terminal),
         }
     }
 }
@@ -76,7 +84,8 @@ fn list(terminal: Terminal) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn schema(terminal: Terminal, kind: &str) -> Result<Exit, Failure> {
+fn schema(terminal: Terminal, kind: Option<&str>) -> Result<Exit, Failure> {
+    let Some(kind) = kind else { return messages(terminal) };
     let directory = DIRECTORIES.iter().find(|known| known.kind == kind).map(|known| known.schema);
     let target = TARGETS.iter().find(|known| known.kind == kind).map(|known| known.schema);
     let of: fn() -> Schema = directory.or(target).ok_or_else(|| unknown(kind))?;
@@ -85,16 +94,36 @@ fn schema(terminal: Terminal, kind: &str) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn unknown(kind: &str) -> Failure {
+pub(crate) fn unknown(kind: &str) -> Failure {
     let known: Vec<&str> = listed().into_iter().map(|one| one.kind).collect();
     Failure::new(Exit::Usage, format!("this program has no connector of kind `{kind}`"))
         .next(format!("name one of: {}", known.join(", ")))
 }
 
-fn conform(terminal: Terminal, kind: &str) -> Result<Exit, Failure> {
+/// What programs of others speak.
+fn messages(terminal: Terminal) -> Result<Exit, Failure> {
+    #[cfg(feature = "exec")]
+    {
+        terminal.document(&lockstep_exec::protocol::schema())?;
+        Ok(Exit::Done)
+    }
+    #[cfg(not(feature = "exec"))]
+    {
+        let _ = terminal;
+        Err(unknown("exec"))
+    }
+}
+
+fn examine(terminal: Terminal, kind: Option<&str>, program: &[String]) -> Result<Exit, Failure> {
+    #[cfg(feature = "exec")]
+    if let [command, arguments @ ..] = program {
+        return conform::program(terminal, command, arguments);
+    }
+    let _ = program;
+    let kind = kind.unwrap_or("exec");
     #[cfg(feature = "sim")]
     if kind == "sim" {
-        return crate::cli::conform::sim(terminal);
+        return conform::sim(terminal);
     }
     let _ = terminal;
     if !listed().iter().any(|known| known.kind == kind) {

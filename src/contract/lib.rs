@@ -28,6 +28,7 @@ mod opening;
 mod page;
 mod person;
 mod profile;
+mod quote;
 mod step;
 mod target;
 
@@ -49,6 +50,7 @@ pub use opening::{NotASecretRef, Opening, Secret, SecretError, SecretRef, Secret
 pub use page::{Census, Cursor, Next, Page};
 pub use person::{Person, Standing};
 pub use profile::{FieldName, FieldNameError, Profile, field};
+pub use quote::quote;
 pub use step::{Action, Expectation, LaneStep, Reason, Reduction, Situation, Step, Steps, Subject, Why};
 pub use target::{
     AccessLevel, Capabilities, Catalog, Check, CheckOutcome, CredentialSupport, Enforcement, FieldRule, Granularity,

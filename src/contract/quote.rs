@@ -1,6 +1,7 @@
 //! Texts of a peer made safe to show: cut, escaped, and without our secrets. This module must not judge them.
 
-use lockstep_contract::Secret;
+use crate::Secret;
+use crate::id::invisible;
 
 /// Characters of a peer's text that are shown.
 const SHOWN_MAX: usize = 160;
@@ -20,16 +21,9 @@ pub fn quote(text: &str, secrets: &[Secret]) -> String {
             shown.push('…');
             break;
         }
-        if is_harmless(c) { shown.push(c) } else { shown.extend(c.escape_unicode()) }
+        if invisible(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
     }
     shown
-}
-
-fn is_harmless(c: char) -> bool {
-    let invisible = matches!(c,
-        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-    !c.is_control() && !invisible
 }
 
 #[cfg(test)]
