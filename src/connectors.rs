@@ -83,6 +83,8 @@ pub(crate) const TARGETS: &[TargetKind] = &[
     target!("netbox", lockstep_netbox, "LenelS2 NetBox, through its NBAPI v2", simulator),
     #[cfg(feature = "gallagher")]
     target!("gallagher", lockstep_gallagher, "Gallagher Command Centre, through its REST API", simulator),
+    #[cfg(feature = "onguard")]
+    target!("onguard", lockstep_onguard, "LenelS2 OnGuard, through OpenAccess", simulator),
     #[cfg(feature = "scim")]
     target!(
         "scim",
@@ -98,6 +100,14 @@ pub(crate) const TARGETS: &[TargetKind] = &[
         "a simulated PACS in one file, to try Lockstep on",
         "it is a simulation itself, and needs no server",
         "lockstep init --directory hr-csv --target sim"
+    ),
+    #[cfg(feature = "staging")]
+    target!(
+        "staging",
+        lockstep_staging,
+        "a PACS that imports files or staging tables, by a profile: Genetec, Symmetry, and others",
+        "an importer is a folder or a table, and no server",
+        "point `drop` and `export` at two folders of your own, as connectors/staging/README.md shows"
     ),
 ];
 

@@ -53,7 +53,8 @@ impl Seed {
 }
 
 impl SeedCardholder {
-    fn nth(n: usize) -> Self {
+    /// The person of that number, whatever the number: those of the seed and any newcomer.
+    pub fn nth(n: usize) -> Self {
         let levels = match n {
             0 => vec![0, 1, 2],
             1 => vec![],

@@ -84,6 +84,12 @@ impl Ask {
         Self::new(path, 1, format!("look up {id} in the index")).counted()
     }
 
+    /// The registration that we sign in as: when its secrets end.
+    pub(crate) fn application(client_id: &str) -> Self {
+        let path = format!("/applications(appId='{}')?$select=passwordCredentials", encode(client_id));
+        Self::new(path, 1, "read when the secret ends")
+    }
+
     /// One deleted object.
     pub(crate) fn deleted(id: Uuid) -> Self {
         let path = format!("/directory/deletedItems/{id}?$select=id,deletedDateTime");

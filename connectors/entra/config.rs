@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use lockstep_contract::{FieldName, SecretRef};
+use lockstep_contract::{FieldName, SecretRefs};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -81,23 +81,38 @@ pub struct Auth {
     /// The certificate of the registration, PEM. The best way outside Azure.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
-    /// Where the RSA key of the certificate is kept, PEM (PKCS #8).
+    /// Where the RSA key of the certificate is kept, PEM (PKCS #8): a reference, or several of which the first that works
+    /// is used.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub key: Option<SecretRef>,
+    #[schemars(with = "Option<Places>")]
+    pub key: Option<SecretRefs>,
     /// How the assertion is signed.
     #[serde(default)]
     pub signature: Signature,
-    /// Where a client secret is kept. Weaker than a certificate: it travels with every sign-in, and it expires unseen.
+    /// Where a client secret is kept, in one place or in several. Weaker than a certificate: it travels with every sign-in,
+    /// and it expires unseen.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
-    pub secret: Option<SecretRef>,
+    #[schemars(with = "Option<Places>")]
+    pub secret: Option<SecretRefs>,
+    /// `probe` reads from the registration when the client secret ends. Needs the permission `Application.Read.All`, which
+    /// is more than a reader of people needs: a certificate is the better way.
+    #[serde(default)]
+    pub secret_dates: bool,
     /// A file with a token of another identity provider (workload identity federation). Read again at every sign-in.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
     /// The identity that Azure gives to the machine on which Lockstep runs.
     #[serde(default)]
     pub managed_identity: bool,
+}
+
+/// One place where a secret is kept, or several.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only described, never built")]
+enum Places {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// How the assertion is signed.

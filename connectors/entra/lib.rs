@@ -14,6 +14,7 @@ mod changes;
 mod cloud;
 mod config;
 mod convert;
+mod expiry;
 mod graph;
 mod groups;
 mod lookup;

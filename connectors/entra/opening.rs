@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use jiff::tz::TimeZone;
-use lockstep_contract::{DirectoryId, DirectoryInfo, Fault, FaultKind, Opening, Secret, SecretRef};
+use lockstep_contract::{DirectoryId, DirectoryInfo, Fault, FaultKind, Opening, Secret, SecretRefs};
 use lockstep_http::{Auth as HttpAuth, Client, Settings as HttpSettings, Url};
 use uuid::Uuid;
 
@@ -68,7 +68,7 @@ fn tenant(text: &str) -> Result<&str, String> {
 }
 
 fn credential(auth: &Auth, opening: &Opening<'_>) -> Result<Credential, String> {
-    let secret = |reference: &SecretRef| opening.secrets.get(reference).map_err(|error| error.to_string());
+    let secret = |places: &SecretRefs| opening.secrets.first(places).map_err(|error| error.to_string());
     let ways = [auth.certificate.is_some(), auth.secret.is_some(), auth.token_file.is_some(), auth.managed_identity];
     if ways.into_iter().filter(|way| *way).count() != 1 {
         let message = "`auth` needs exactly one of `certificate`, `secret`, `token_file` and `managed_identity`";
@@ -80,13 +80,18 @@ fn credential(auth: &Auth, opening: &Opening<'_>) -> Result<Credential, String> 
     if auth.client_id.as_deref().is_none_or(str::is_empty) && !auth.managed_identity {
         return Err("`auth.client_id` is missing: the application (client) id of the registration".to_owned());
     }
+    if auth.secret_dates && auth.secret.is_none() {
+        return Err(
+            "`auth.secret_dates` is about `auth.secret`; the end of a certificate is read from its file".to_owned()
+        );
+    }
     if let (Some(file), Some(key)) = (&auth.certificate, &auth.key) {
         let path = opening.path(file);
         let pem = std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
         return Ok(Credential::Certificate(Box::new(Signer::new(&pem, &secret(key)?, auth.signature)?)));
     }
-    if let Some(reference) = &auth.secret {
-        let value: Secret = secret(reference)?;
+    if let Some(places) = &auth.secret {
+        let value: Secret = secret(places)?;
         if value.expose().trim() != value.expose() || value.expose().is_empty() {
             return Err("`auth.secret` is empty, or starts or ends with a blank or a line break".to_owned());
         }
@@ -136,7 +141,7 @@ impl Settings {
 mod tests {
     use std::path::Path;
 
-    use lockstep_contract::{SecretError, Secrets};
+    use lockstep_contract::{SecretError, SecretRef, Secrets};
 
     use super::*;
 
@@ -144,7 +149,10 @@ mod tests {
 
     impl Secrets for Kept {
         fn get(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
-            Ok(Secret::new(format!("value of {reference}")))
+            match reference {
+                SecretRef::Keyring(_) => Err(SecretError { reference: reference.clone(), message: "locked".into() }),
+                _ => Ok(Secret::new(format!("value of {reference}"))),
+            }
         }
     }
 
@@ -158,12 +166,15 @@ mod tests {
     fn exactly_one_way_to_sign_in() {
         let auth = |auth: &str| opened(&format!(r#"{{"tenant":"corp.example","auth":{auth}}}"#));
         assert!(auth(r#"{"managed_identity":true}"#).is_ok());
+        assert!(auth(r#"{"client_id":"c","secret":["keyring:S","env:S"]}"#).is_ok(), "the first that works");
         assert!(auth(r#"{"client_id":"c","secret":"env:S"}"#).is_ok());
         for bad in [
             "{}",
             r#"{"client_id":"c"}"#,
             r#"{"secret":"env:S"}"#,
             r#"{"client_id":"c","secret":"env:S","managed_identity":true}"#,
+            r#"{"client_id":"c","secret":["keyring:S","keyring:T"]}"#,
+            r#"{"managed_identity":true,"secret_dates":true}"#,
             r#"{"client_id":"c","certificate":"tests/certificates/app.pem"}"#,
             r#"{"client_id":"c","secret":"env:S","key":"env:K"}"#,
         ] {

@@ -1,18 +1,20 @@
 //! The probe: what the registration may see, and what it must not be able to do.
 
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{Check, CheckOutcome, Cx, Fault, FaultKind, Health, ServerMark};
+use lockstep_contract::{Check, CheckOutcome, Cx, Fault, FaultKind, Health, Secret, ServerMark};
 use uuid::Uuid;
 
 use crate::Entra;
 use crate::api::Ask;
+use crate::config::Config;
+use crate::expiry::{self, SIGN_IN};
 use crate::graph::{Priority, Session};
-use crate::roles::{Claims, HIDDEN, LIFE_CYCLE, MEMBERS, USERS, compare};
+use crate::roles::{self, APPLICATIONS, Claims, compare};
 use crate::token::Credential;
 
-/// Before a certificate ends, it is said so many days earlier; the last two of them as a failure.
-const WARN_DAYS: i64 = 30;
-const FAIL_DAYS: i64 = 1;
+const NEW_CERTIFICATE: &str =
+    "upload a new certificate beside the old one, then change `auth.certificate` and `auth.key`";
+const NEW_SECRET: &str = "make a new secret beside the old one, then change what `auth.secret` refers to";
 /// Further apart than this, assertions and expiry times stop making sense.
 const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(5);
 
@@ -34,9 +36,9 @@ impl Entra {
             Err(refusal) => return Err(refusal.into()),
         };
         let claims = session.claims().await?;
-        let mut checks = vec![pass("TLS", way), self.sign_in_check()];
+        let mut checks = vec![pass("TLS", way), self.sign_in_check(&session).await?];
         checks.extend(self.tenant_check(&claims));
-        checks.extend(permission_checks(&claims, config.groups.hidden, config.people.leave_date));
+        checks.extend(permission_checks(&claims, config));
         checks.push(match users {
             Some(users) if users > 0 => pass("people", format!("{users} users are people, by the count of Graph")),
             Some(_) => fail("people", "Graph shows no users", "check `people.filter`, and the permissions"),
@@ -51,23 +53,46 @@ impl Entra {
         Ok(Health { checks, server: Some(ServerMark { domain, replica: None, generation: None, clock }) })
     }
 
-    fn sign_in_check(&self) -> Check {
-        let name = "sign-in";
-        match &self.graph.tokens.credential {
+    async fn sign_in_check(&self, session: &Session<'_>) -> Result<Check, Fault> {
+        Ok(match &self.graph.tokens.credential {
             Credential::Certificate(signer) => match signer.ends {
-                Some(ends) => certificate_check(ends, Timestamp::now()),
-                None => warn(name, "by a certificate whose end cannot be read", "look at its dates"),
+                Some(ends) => expiry::check("a certificate", ends, Timestamp::now(), NEW_CERTIFICATE),
+                None => warn(SIGN_IN, "by a certificate whose end cannot be read", "look at its dates"),
             },
+            Credential::Secret(secret) if self.settings.config.auth.secret_dates => {
+                self.secret_check(session, secret).await?
+            }
             Credential::Secret(_) => warn(
-                name,
+                SIGN_IN,
                 "by a client secret; when it expires cannot be read without more permissions than it is worth",
                 "use a certificate, or write the date down",
             ),
-            Credential::TokenFile(file) => pass(name, format!("by the federated token in {}", file.display())),
+            Credential::TokenFile(file) => pass(SIGN_IN, format!("by the federated token in {}", file.display())),
             Credential::ManagedIdentity => {
-                pass(name, "by the managed identity of this machine: every program on it can sign in so")
+                pass(SIGN_IN, "by the managed identity of this machine: every program on it can sign in so")
             }
-        }
+        })
+    }
+
+    /// When the client secret ends, by the registration itself.
+    async fn secret_check(&self, session: &Session<'_>, secret: &Secret) -> Result<Check, Fault> {
+        let client_id = self.settings.config.auth.client_id.as_deref().unwrap_or_default();
+        let application = match session.one(&Ask::application(client_id)).await {
+            Ok(application) => application,
+            Err(refusal) if matches!(refusal.fault.kind, FaultKind::Denied | FaultKind::Missing) => {
+                let detail = "by a client secret; the registration cannot be read, so its end is not known";
+                return Ok(fail(SIGN_IN, detail, format!("grant {APPLICATIONS}, or set `auth.secret_dates = false`")));
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        Ok(match expiry::of_secret(&application, secret) {
+            Some(ends) => expiry::check("a client secret", ends, Timestamp::now(), NEW_SECRET),
+            None => warn(
+                SIGN_IN,
+                "by a client secret that the registration does not list by its first characters",
+                "write the date down, or use a certificate",
+            ),
+        })
     }
 
     fn tenant_check(&self, claims: &Claims) -> Option<Check> {
@@ -139,10 +164,9 @@ impl Entra {
     }
 }
 
-fn permission_checks(claims: &Claims, hidden: bool, leave_date: bool) -> Vec<Check> {
-    let least = [(USERS, true), (MEMBERS, true), (HIDDEN, hidden), (LIFE_CYCLE, leave_date)];
-    let least: Vec<&str> = least.into_iter().filter_map(|(name, needed)| needed.then_some(name)).collect();
-    let least = least.join(", ");
+fn permission_checks(claims: &Claims, config: &Config) -> Vec<Check> {
+    let needed = roles::least(config);
+    let least = needed.join(", ");
     let Some(roles) = &claims.roles else {
         return vec![warn(
             "permissions",
@@ -150,7 +174,7 @@ fn permission_checks(claims: &Claims, hidden: bool, leave_date: bool) -> Vec<Che
             format!("look at the registration: it needs {least}, and nothing else"),
         )];
     };
-    let found = compare(roles, hidden, leave_date);
+    let found = compare(roles, &needed);
     let mut checks = Vec::new();
     for name in &found.missing {
         checks.push(fail(
@@ -179,19 +203,6 @@ fn permission_checks(claims: &Claims, hidden: bool, leave_date: bool) -> Vec<Che
     checks
 }
 
-fn certificate_check(ends: Timestamp, now: Timestamp) -> Check {
-    let name = "sign-in";
-    let days = ends.duration_since(now).as_hours().div_euclid(24);
-    let help = "upload a new certificate beside the old one, then change `auth.certificate` and `auth.key`";
-    let detail = format!("by a certificate that ends on {}", ends.strftime("%Y-%m-%d"));
-    match days {
-        ..0 => fail(name, format!("{detail}: it has ended"), help),
-        0..=FAIL_DAYS => fail(name, format!("{detail}, within {} hours", (days + 1) * 24), help),
-        2..=WARN_DAYS => warn(name, format!("{detail}, in {days} days"), help),
-        _ => pass(name, detail),
-    }
-}
-
 fn clock_check(server: Timestamp, here: Timestamp) -> Check {
     let apart = here.duration_since(server).abs();
     if apart <= CLOCKS_APART_MAX {
@@ -204,37 +215,21 @@ fn clock_check(server: Timestamp, here: Timestamp) -> Check {
     )
 }
 
-fn pass(name: &str, detail: impl Into<String>) -> Check {
+pub(crate) fn pass(name: &str, detail: impl Into<String>) -> Check {
     Check { name: name.to_owned(), outcome: CheckOutcome::Pass, detail: detail.into(), help: None }
 }
 
-fn warn(name: &str, detail: impl Into<String>, help: impl Into<String>) -> Check {
+pub(crate) fn warn(name: &str, detail: impl Into<String>, help: impl Into<String>) -> Check {
     Check { outcome: CheckOutcome::Warn, help: Some(help.into()), ..pass(name, detail) }
 }
 
-fn fail(name: &str, detail: impl Into<String>, help: impl Into<String>) -> Check {
+pub(crate) fn fail(name: &str, detail: impl Into<String>, help: impl Into<String>) -> Check {
     Check { outcome: CheckOutcome::Fail, help: Some(help.into()), ..pass(name, detail) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_end_of_a_certificate_is_said_in_time() {
-        let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("time");
-        let outcome = |hours: i64| certificate_check(now + SignedDuration::from_hours(hours), now).outcome;
-        for (hours, expected) in [
-            (-1, CheckOutcome::Fail),
-            (5, CheckOutcome::Fail),
-            (47, CheckOutcome::Fail),
-            (49, CheckOutcome::Warn),
-            (30 * 24, CheckOutcome::Warn),
-            (32 * 24, CheckOutcome::Pass),
-        ] {
-            assert_eq!(outcome(hours), expected, "{hours} hours");
-        }
-    }
 
     #[test]
     fn a_clock_that_is_wrong_is_said() {

@@ -9,10 +9,25 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+use crate::config::Config;
+
 pub(crate) const USERS: &str = "User.Read.All";
 pub(crate) const MEMBERS: &str = "GroupMember.Read.All";
 pub(crate) const HIDDEN: &str = "Member.Read.Hidden";
 pub(crate) const LIFE_CYCLE: &str = "User-LifeCycleInfo.Read.All";
+pub(crate) const APPLICATIONS: &str = "Application.Read.All";
+
+/// The least that does, by what the configuration asks for.
+pub(crate) fn least(config: &Config) -> Vec<&'static str> {
+    let asked = [
+        (USERS, true),
+        (MEMBERS, true),
+        (HIDDEN, config.groups.hidden),
+        (LIFE_CYCLE, config.people.leave_date),
+        (APPLICATIONS, config.auth.secret_dates),
+    ];
+    asked.into_iter().filter_map(|(name, needed)| needed.then_some(name)).collect()
+}
 
 /// What is needed, and what allows the same and more.
 const STANDS_FOR: [(&str, &[&str]); 4] = [
@@ -98,13 +113,9 @@ pub(crate) struct Comparison {
     pub(crate) dangerous: Vec<String>,
 }
 
-/// Compares with the least that does. `hidden` and `leave_date` are what the configuration asks for.
-pub(crate) fn compare(roles: &BTreeSet<String>, hidden: bool, leave_date: bool) -> Comparison {
+/// Compares with the least that does.
+pub(crate) fn compare(roles: &BTreeSet<String>, needed: &[&'static str]) -> Comparison {
     let claims = Claims { roles: Some(roles.clone()), tenant: None };
-    let needed: Vec<&'static str> = [(USERS, true), (MEMBERS, true), (HIDDEN, hidden), (LIFE_CYCLE, leave_date)]
-        .into_iter()
-        .filter_map(|(name, needed)| needed.then_some(name))
-        .collect();
     let mut comparison = Comparison {
         missing: needed.iter().copied().filter(|name| claims.allow(name) != Some(true)).collect(),
         ..Comparison::default()
@@ -121,23 +132,28 @@ pub(crate) fn compare(roles: &BTreeSet<String>, hidden: bool, leave_date: bool) 
 mod tests {
     use super::*;
 
+    const ALL: [&str; 5] = [USERS, MEMBERS, HIDDEN, LIFE_CYCLE, APPLICATIONS];
+
     fn set(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     #[test]
     fn the_least_set_has_nothing_missing_and_nothing_excessive() {
-        assert_eq!(compare(&set(&[USERS, MEMBERS]), false, false), Comparison::default());
-        assert_eq!(compare(&set(&[USERS, MEMBERS, HIDDEN, LIFE_CYCLE]), true, true), Comparison::default());
+        assert_eq!(compare(&set(&[USERS, MEMBERS]), &[USERS, MEMBERS]), Comparison::default());
+        assert_eq!(compare(&set(&ALL), &ALL), Comparison::default());
     }
 
     #[test]
     fn each_missing_and_each_excessive_permission_is_named() {
-        let found = compare(&set(&["Directory.Read.All", "Mail.Read", "Group.ReadWrite.All", HIDDEN]), false, true);
+        let found = compare(
+            &set(&["Directory.Read.All", "Mail.Read", "Group.ReadWrite.All", HIDDEN]),
+            &[USERS, MEMBERS, LIFE_CYCLE],
+        );
         assert_eq!(found.missing, [LIFE_CYCLE], "Directory.Read.All reads users and members");
         assert_eq!(found.excessive, ["Directory.Read.All", HIDDEN]);
         assert_eq!(found.dangerous, ["Group.ReadWrite.All", "Mail.Read"]);
-        assert_eq!(compare(&set(&["User.ReadBasic.All"]), false, false).missing, [USERS, MEMBERS]);
+        assert_eq!(compare(&set(&["User.ReadBasic.All"]), &[USERS, MEMBERS]).missing, [USERS, MEMBERS]);
     }
 
     #[test]

@@ -13,6 +13,10 @@ pub(crate) struct Columns {
     pub(crate) id: usize,
     pub(crate) status: Option<usize>,
     pub(crate) leave_date: Option<usize>,
+    pub(crate) start_date: Option<usize>,
+    pub(crate) absent_from: Option<usize>,
+    pub(crate) absent_to: Option<usize>,
+    pub(crate) site: Option<usize>,
     pub(crate) card: Option<usize>,
     pub(crate) fields: Vec<(FieldName, usize)>,
 }
@@ -21,6 +25,10 @@ const ID: &str = "id";
 const STATUS: &str = "status";
 const LEAVE_DATE: &str = "leave_date";
 const CARD: &str = "card";
+/// Dates that count only when the configuration names them: a hire date may be there for people to read.
+const START_DATE: &str = "start_date";
+const ABSENT_FROM: &str = "absent_from";
+const ABSENT_TO: &str = "absent_to";
 /// Names that the groups file uses.
 const OF_GROUPS: [&str; 2] = ["group", "member"];
 
@@ -51,7 +59,8 @@ const KNOWN: [(&str, &[&str]); 18] = [
 pub(crate) fn check_names(config: &Config) -> Result<(), Complaint> {
     for name in config.columns.keys() {
         if FieldName::new(name.as_str()).is_err() {
-            let help = "use id, status, leave_date, card, group, member, or a field name such as given_name";
+            let help = "use id, status, leave_date, start_date, absent_from, absent_to, card, group, member, or a field name such as \
+                        given_name";
             return Err(Complaint::broken(format!("columns: `{name}` is no name of a field")).with_help(help));
         }
     }
@@ -107,8 +116,17 @@ pub(crate) fn resolve(table: &Table, config: &Config) -> Result<Columns, Complai
         let help = "name the column that never changes for a person: `columns = { id = \"…\" }`";
         return Err(Complaint::broken(format!("{}:1: no column holds the id of a person", table.file)).with_help(help));
     };
-    let columns =
-        Columns { id, status: at(STATUS), leave_date: at(LEAVE_DATE), card: at(CARD), fields: fields(&holds) };
+    let columns = Columns {
+        id,
+        status: at(STATUS),
+        leave_date: at(LEAVE_DATE),
+        start_date: configured(table, config, START_DATE)?,
+        absent_from: configured(table, config, ABSENT_FROM)?,
+        absent_to: configured(table, config, ABSENT_TO)?,
+        site: at(field::SITE),
+        card: at(CARD),
+        fields: fields(&holds),
+    };
     check_standing(table, config, &columns)?;
     Ok(columns)
 }
@@ -133,7 +151,9 @@ fn check_standing(table: &Table, config: &Config, columns: &Columns) -> Result<(
         let help = "name it with `columns = { status = \"…\" }`, or set `listed_means_active = true`";
         return Err(Complaint::broken(message).with_help(help));
     }
-    if columns.leave_date.is_some() && config.time_zone.is_none() {
+    let dates = [columns.leave_date, columns.start_date, columns.absent_from, columns.absent_to];
+    let zoned = config.time_zone.is_some() || !config.sites.is_empty();
+    if dates.iter().any(Option::is_some) && !zoned {
         let message =
             format!("{}:1: there are leave dates, and it is not known in which time zone a day ends", table.file);
         return Err(Complaint::broken(message).with_help("set `time_zone`, for example to `Europe/Berlin`"));

@@ -29,7 +29,8 @@ pub struct Config {
     pub encoding: Encoding,
     /// Which column holds what: `id`, `status`, `leave_date`, `card`, or the name of a field, each with its header. A
     /// field that is not here is taken from the column with its English name, in any spelling of upper and lower case,
-    /// blanks, hyphens and underscores.
+    /// blanks, hyphens and underscores. Only when they are named here do these count: `start_date` (the first day; not here
+    /// before it), `absent_from` and `absent_to` (the first and the last day of a leave of absence; not here meanwhile).
     #[serde(default)]
     pub columns: BTreeMap<String, String>,
     /// Which words of the status column mean active, and which mean ended. Any other word: not known.
@@ -42,9 +43,20 @@ pub struct Config {
     /// How dates are written, in the notation of `strptime`; the first that fits is taken. Default: `%Y-%m-%d`.
     #[serde(default = "default_date_formats")]
     pub date_formats: Vec<String>,
-    /// The time zone in which a last day ends, as `Europe/Berlin`. Needed when the file has leave dates.
+    /// The time zone in which a day begins and ends, as `Europe/Berlin`. Needed when the file has dates.
     #[serde(default)]
     pub time_zone: Option<String>,
+    /// The hour at which a last day is over, from `12:00` to `36:00`; from `24:00` on it is an hour of the day after.
+    /// Default: `24:00`, the end of the day.
+    #[serde(default)]
+    pub cut_over: Option<String>,
+    /// The hour at which a first day begins, up to `12:00`. Default: `00:00`.
+    #[serde(default)]
+    pub day_begins: Option<String>,
+    /// Sites whose days are others, by the value of the `site` column: `{ Leeds = { time_zone = "Europe/London", cut_over =
+    /// "30:00" } }`. What is not said there is as for all.
+    #[serde(default)]
+    pub sites: BTreeMap<String, Site>,
     /// Somebody who is not in a whole file is gone. Default: true. Set it to false for a file that holds some people
     /// only.
     #[serde(default = "yes")]
@@ -76,6 +88,21 @@ pub struct Config {
     /// How many people one page of a list holds. Default: 500.
     #[serde(default = "default_page_size")]
     pub page_size: NonZeroU32,
+}
+
+/// When days begin and end at a site.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// The time zone of the site.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// The hour at which a last day is over there.
+    #[serde(default)]
+    pub cut_over: Option<String>,
+    /// The hour at which a first day begins there.
+    #[serde(default)]
+    pub day_begins: Option<String>,
 }
 
 /// One file or several.
@@ -178,12 +205,18 @@ pub struct StatusWords {
     pub active: Vec<String>,
     /// Words that mean that somebody does not work here any more. Default: `ended`, `left`, `terminated`, `inactive`.
     pub ended: Vec<String>,
+    /// Words that mean that somebody is on leave, and comes back. Default: none.
+    pub away: Vec<String>,
 }
 
 impl Default for StatusWords {
     fn default() -> Self {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
-        Self { active: words(&["active", "employed"]), ended: words(&["ended", "left", "terminated", "inactive"]) }
+        Self {
+            active: words(&["active", "employed"]),
+            ended: words(&["ended", "left", "terminated", "inactive"]),
+            away: Vec::new(),
+        }
     }
 }
 

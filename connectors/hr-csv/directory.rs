@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use lockstep_contract::{
-    Census, Check, CheckOutcome, CorrelationKey, Cursor, Cx, Directory, DirectoryId, DirectoryInfo, Fault, FaultKind,
-    GroupId, GroupPath, Health, Membership, Next, Opening, Page, Person, PersonId, Presence, Profile, Proof, Scope,
-    ServerMark,
+    Census, Changes, Check, CheckOutcome, CorrelationKey, Cursor, Cx, Directory, DirectoryId, DirectoryInfo, Entitled,
+    Fault, FaultKind, GroupId, GroupPath, Health, Membership, Next, Opening, Page, Person, PersonId, Presence, Profile,
+    Proof, Scope, ServerMark, Watermark,
 };
 
+use crate::changes::{self, Mark};
 use crate::columns::check_names;
 use crate::config::Config;
+use crate::days::Sites;
 use crate::feed::{self, Feed, Plan};
 use crate::source::{Complaint, SourceFile, stamp};
 
@@ -28,6 +28,8 @@ pub struct HrFeed {
     plan: Plan,
     clock: fn() -> Timestamp,
     loaded: Mutex<Option<Arc<Loaded>>>,
+    /// What was read before the files changed.
+    before: Mutex<Option<Arc<Loaded>>>,
     set_aside: Mutex<Vec<(String, String)>>,
 }
 
@@ -36,8 +38,6 @@ struct Loaded {
     feed: Feed,
     /// Counts the readings: a list is finished from the reading it was begun with.
     number: u64,
-    /// Standing depends on the day.
-    day: Date,
 }
 
 /// Opens a feed. No file is read yet.
@@ -56,20 +56,15 @@ pub fn open(id: DirectoryId, config: Config, opening: &Opening<'_>) -> Result<Hr
     if people.is_empty() {
         return Err(refused(Complaint::broken("`people` names no file")));
     }
-    let zone = match &config.time_zone {
-        None => TimeZone::UTC,
-        Some(name) => TimeZone::get(name).map_err(|_| {
-            let message = format!("`time_zone`: there is no time zone `{name}`");
-            refused(Complaint::broken(message).with_help("use a name such as `Europe/Berlin` or `UTC`"))
-        })?,
-    };
+    let sites = Sites::new(&config).map_err(refused)?;
     let endpoint = config.people.paths().iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let groups = config.groups.as_ref().map(|path| SourceFile::new(opening.path(path)));
     Ok(HrFeed {
         info: DirectoryInfo { id, kind: "hr-csv".to_owned(), endpoint },
-        plan: Plan { config, people, groups, zone },
+        plan: Plan { config, people, groups, sites },
         clock: Timestamp::now,
         loaded: Mutex::new(None),
+        before: Mutex::new(None),
         set_aside: Mutex::new(Vec::new()),
     })
 }
@@ -100,24 +95,39 @@ impl HrFeed {
     fn loaded(&self, cx: &Cx, operation: &str) -> Result<Arc<Loaded>, Fault> {
         cx.check(self.system(), operation)?;
         let now = (self.clock)();
-        let day = now.to_zoned(self.plan.zone.clone()).date();
         let mut kept = lock(&self.loaded);
-        if let Some(loaded) = kept.as_ref().filter(|loaded| loaded.day == day && self.is_current(&loaded.feed, now)) {
+        if let Some(loaded) = kept.as_ref().filter(|loaded| self.is_current(&loaded.feed, now)) {
             return Ok(Arc::clone(loaded));
         }
         let number = kept.as_ref().map_or(0, |loaded| loaded.number + 1);
         let feed = feed::load(&self.plan, now).map_err(|complaint| self.complain(operation, &complaint))?;
-        let loaded = Arc::new(Loaded { feed, number, day });
-        *kept = Some(Arc::clone(&loaded));
+        let loaded = Arc::new(Loaded { feed, number });
+        if let Some(old) = kept.replace(Arc::clone(&loaded)).filter(|old| old.feed.digest != loaded.feed.digest) {
+            *lock(&self.before) = Some(old);
+        }
         Ok(loaded)
     }
 
-    /// True when no file changed since, none got too old, and all of them could be read.
+    /// True when no file changed since, none got too old, all of them could be read, and nobody's day came or ended.
     fn is_current(&self, feed: &Feed, now: Timestamp) -> bool {
+        if now < feed.at || feed.next.is_some_and(|next| next <= now) {
+            return false;
+        }
         let hours = self.plan.config.max_age_hours.map(std::num::NonZeroU32::get);
         feed.stamps.iter().all(|(path, then)| {
             then.is_some_and(|then| stamp(path) == Ok(then) && then.check_age(path, hours, now).is_ok())
         })
+    }
+
+    fn changed(&self, loaded: &Loaded, since: &Mark, now: &Mark) -> Option<BTreeSet<PersonId>> {
+        if !since.fits(now) {
+            return None;
+        }
+        if since.files == now.files {
+            return Some(changes::by_time(&loaded.feed, since, now));
+        }
+        let before = lock(&self.before).clone().filter(|before| before.feed.digest == since.files)?;
+        changes::by_files(&before.feed, &loaded.feed, since, now)
     }
 
     fn page(&self, loaded: &Loaded, scope: &Scope, at: Option<&Cursor>) -> Result<Page<Person>, Fault> {
@@ -219,6 +229,11 @@ impl Directory for HrFeed {
         Ok(loaded.feed.people.with_key(key).cloned().collect())
     }
 
+    async fn in_reach(&self, cx: &Cx, id: &PersonId) -> Result<Entitled, Fault> {
+        let loaded = self.loaded(cx, "look a person up")?;
+        Ok(if loaded.feed.people.get(id).is_some() { Entitled::Yes } else { Entitled::Unknown })
+    }
+
     async fn lookup(&self, cx: &Cx, id: &PersonId) -> Result<Presence, Fault> {
         let operation = "look a person up";
         let loaded = self.loaded(cx, operation)?;
@@ -259,6 +274,19 @@ impl Directory for HrFeed {
         let loaded = self.loaded(cx, operation)?;
         let all = loaded.feed.groups.as_ref().map_err(|complaint| self.complain(operation, complaint))?;
         Ok(groups.iter().filter_map(|group| Some((group.clone(), all.path(group, id)?))).collect())
+    }
+
+    async fn changes(&self, cx: &Cx, since: Option<Watermark>) -> Result<Changes, Fault> {
+        let operation = "read changes";
+        let now = (self.clock)();
+        let loaded = self.loaded(cx, operation)?;
+        let mark = Mark::new(&self.plan.config, &loaded.feed, now);
+        let since = since.and_then(|since| serde_json::from_str::<Mark>(&since.0).ok());
+        let changed = since.and_then(|since| self.changed(&loaded, &since, &mark));
+        let next = serde_json::to_string(&mark)
+            .map_err(|_| self.fault(FaultKind::Protocol, operation, "the watermark cannot be written"))?;
+        let reset = changed.is_none();
+        Ok(Changes { people: changed.into_iter().flatten().collect(), next: Watermark(next), reset })
     }
 
     fn take_quarantined(&self) -> Vec<(String, String)> {

@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use lockstep_contract::sha256_hex;
 
 use crate::columns::{self, Columns};
 use crate::config::{Config, Format, Unterminated};
+use crate::days::Sites;
 use crate::decode::decode;
 use crate::groups::{self, Groups};
 use crate::ldif::{self, Entry};
@@ -22,7 +23,7 @@ pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) people: Vec<SourceFile>,
     pub(crate) groups: Option<SourceFile>,
-    pub(crate) zone: TimeZone,
+    pub(crate) sites: Sites,
 }
 
 impl Plan {
@@ -43,6 +44,12 @@ pub(crate) struct Feed {
     pub(crate) groups: Result<Groups, Complaint>,
     /// Which versions of the files were read; `None` for one that could not be.
     pub(crate) stamps: Vec<(PathBuf, Option<Stamp>)>,
+    /// SHA-256 over what was read.
+    pub(crate) digest: String,
+    /// When it was read.
+    pub(crate) at: Timestamp,
+    /// When the standing of somebody changes next, with no file changing.
+    pub(crate) next: Option<Timestamp>,
 }
 
 /// Reads all files.
@@ -53,8 +60,10 @@ pub(crate) fn load(plan: &Plan, now: Timestamp) -> Result<Feed, Complaint> {
     let mut stamps = Vec::new();
     let mut tables: Vec<(Table, Columns)> = Vec::new();
     let mut entries: Vec<Entry> = Vec::new();
+    let mut read = String::new();
     for file in &plan.people {
         let (text, stamp) = text(plan, file, now)?;
+        read.push_str(&sha256_hex(text.as_bytes()));
         stamps.push((file.path.clone(), Some(stamp)));
         let table = match format(plan, file) {
             Format::Csv => table::parse(&file.name, &text, plan.config.delimiter, plan.config.trailer.as_deref())?,
@@ -70,12 +79,13 @@ pub(crate) fn load(plan: &Plan, now: Timestamp) -> Result<Feed, Complaint> {
         tables.push((table, columns));
     }
     check_counts(plan, tables.iter().map(|(table, _)| table.len()).sum())?;
-    let people = people::collect(&tables, &Rules::new(&plan.config, plan.zone.clone(), now));
+    let people = people::collect(&tables, &Rules::new(&plan.config, plan.sites.clone()), now);
     let mut groups = Ok(groups::from_entries(&entries, &people));
     if let Some(file) = &plan.groups {
-        let read = text(plan, file, now);
-        stamps.push((file.path.clone(), read.as_ref().ok().map(|(_, stamp)| *stamp)));
-        let of_file = read.and_then(|(text, _)| {
+        let text = text(plan, file, now);
+        stamps.push((file.path.clone(), text.as_ref().ok().map(|(_, stamp)| *stamp)));
+        read.push_str(&text.as_ref().map_or_else(|why| why.message.clone(), |(text, _)| sha256_hex(text.as_bytes())));
+        let of_file = text.and_then(|(text, _)| {
             let groups = groups_of(plan, file, &text, &people)?;
             check_end(plan, file, &text).map(|()| groups)
         });
@@ -87,7 +97,8 @@ pub(crate) fn load(plan: &Plan, now: Timestamp) -> Result<Feed, Complaint> {
     if let Ok(all) = &mut groups {
         all.declare_empty(&plan.config.empty_groups);
     }
-    Ok(Feed { people, groups, stamps })
+    let next = people.schedules.iter().filter_map(|schedule| schedule.next_after(now)).min();
+    Ok(Feed { people, groups, stamps, digest: sha256_hex(read.as_bytes()), at: now, next })
 }
 
 fn text(plan: &Plan, file: &SourceFile, now: Timestamp) -> Result<(String, Stamp), Complaint> {
@@ -191,6 +202,9 @@ pub(crate) mod tests {
             listed_means_active: false,
             date_formats: vec!["%Y-%m-%d".to_owned()],
             time_zone: None,
+            cut_over: None,
+            day_begins: None,
+            sites: std::collections::BTreeMap::new(),
             authoritative: true,
             members_by: MembersBy::Id,
             empty_groups: Vec::new(),

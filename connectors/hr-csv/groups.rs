@@ -170,6 +170,25 @@ impl Groups {
         self.all.len()
     }
 
+    /// Whose groups are others than before; `None` when it cannot be told whom a difference concerns.
+    pub(crate) fn changed(&self, before: &Self) -> Option<BTreeSet<PersonId>> {
+        let mut changed = BTreeSet::new();
+        if self.declared_empty != before.declared_empty {
+            return None;
+        }
+        let names: BTreeSet<&String> = self.names.keys().chain(before.names.keys()).collect();
+        for name in names {
+            match (self.find(name), before.find(name)) {
+                (Ok(now), Ok(then)) if now.nested == then.nested && now.gaps == then.gaps => {
+                    changed.extend(now.people.symmetric_difference(&then.people).cloned());
+                }
+                // A group in another, or a member nobody knows, may concern everybody.
+                _ => return None,
+            }
+        }
+        Some(changed)
+    }
+
     fn find(&self, name: &str) -> Result<&Group, (FaultKind, String)> {
         let places = self.names.get(name).or_else(|| self.names.get(&entry_name(name)?));
         let mut places = places.into_iter().flatten().filter_map(|at| self.all.get(*at));

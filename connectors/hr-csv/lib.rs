@@ -7,8 +7,10 @@
 
 #![forbid(unsafe_code)]
 
+mod changes;
 mod columns;
 mod config;
+mod days;
 mod decode;
 mod directory;
 mod feed;
@@ -19,5 +21,5 @@ mod source;
 mod standing;
 mod table;
 
-pub use config::{Config, Delimiter, Encoding, Files, Format, MembersBy, StatusWords, Unterminated};
+pub use config::{Config, Delimiter, Encoding, Files, Format, MembersBy, Site, StatusWords, Unterminated};
 pub use directory::{HrFeed, open};

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep_contract::{CorrelationKey, CorrelationKeys, KeyKind, Person, PersonId, Profile, field};
+use jiff::Timestamp;
+use lockstep_contract::{CorrelationKey, CorrelationKeys, KeyKind, Person, PersonId, Profile, Standing, field};
 
 use crate::columns::Columns;
-use crate::standing::Rules;
+use crate::standing::{Cells, Rules, Schedule};
 use crate::table::{Row, Table};
 
 /// The people of all files together.
@@ -14,6 +15,8 @@ use crate::table::{Row, Table};
 pub(crate) struct People {
     /// In the order of the files.
     pub(crate) list: Vec<Person>,
+    /// What the files say about when each of them is here.
+    pub(crate) schedules: Vec<Schedule>,
     /// Where each person is in `list`.
     pub(crate) index: BTreeMap<PersonId, usize>,
     /// Rows set aside: where, and why.
@@ -30,10 +33,11 @@ struct Candidate {
     place: String,
     entry: Option<String>,
     person: Person,
+    schedule: Schedule,
 }
 
-/// Everybody in these files.
-pub(crate) fn collect(tables: &[(Table, Columns)], rules: &Rules) -> People {
+/// Everybody in these files, as they are at this time.
+pub(crate) fn collect(tables: &[(Table, Columns)], rules: &Rules, now: Timestamp) -> People {
     let mut people = People::default();
     let mut found: BTreeMap<PersonId, usize> = BTreeMap::new();
     let mut candidates = Vec::new();
@@ -42,10 +46,11 @@ pub(crate) fn collect(tables: &[(Table, Columns)], rules: &Rules) -> People {
         people.aside.extend(table.ragged.iter().cloned());
         for row in &table.rows {
             let place = table.place(row.line);
-            match person(columns, row, rules) {
+            let schedule = rules.schedule(cells(columns, row));
+            match person(columns, row, schedule.standing(now)) {
                 Ok(person) => {
                     *found.entry(person.id.clone()).or_default() += 1;
-                    candidates.push(Candidate { place, entry: row.entry.clone(), person });
+                    candidates.push(Candidate { place, entry: row.entry.clone(), person, schedule });
                 }
                 Err((id, why)) => {
                     people.aside.push((place, why));
@@ -68,6 +73,7 @@ pub(crate) fn collect(tables: &[(Table, Columns)], rules: &Rules) -> People {
             people.by_entry.insert(entry, id);
         }
         people.list.push(candidate.person);
+        people.schedules.push(candidate.schedule);
     }
     people
 }
@@ -102,8 +108,24 @@ const KEYS: [(&str, KeyKind); 4] = [
 
 type Refusal = (Option<PersonId>, String);
 
-fn person(columns: &Columns, row: &Row, rules: &Rules) -> Result<Person, Refusal> {
-    let cell = |at: usize| row.cells.get(at).map_or("", String::as_str);
+fn cell(row: &Row, at: usize) -> &str {
+    row.cells.get(at).map_or("", String::as_str)
+}
+
+fn cells<'r>(columns: &Columns, row: &'r Row) -> Cells<'r> {
+    let of = |at: Option<usize>| at.map(|at| cell(row, at));
+    Cells {
+        status: of(columns.status),
+        start_date: of(columns.start_date),
+        leave_date: of(columns.leave_date),
+        absent_from: of(columns.absent_from),
+        absent_to: of(columns.absent_to),
+        site: of(columns.site),
+    }
+}
+
+fn person(columns: &Columns, row: &Row, standing: Standing) -> Result<Person, Refusal> {
+    let cell = |at: usize| cell(row, at);
     let text = cell(columns.id);
     if text.is_empty() {
         return Err((None, "there is no id".to_owned()));
@@ -136,6 +158,5 @@ fn person(columns: &Columns, row: &Row, rules: &Rules) -> Result<Person, Refusal
     if let Some(card) = columns.card.map(cell).filter(|card| !card.is_empty()) {
         add(KeyKind::Card, card)?;
     }
-    let standing = rules.standing(columns.status.map(cell), columns.leave_date.map(cell));
     Ok(Person { id, keys, profile, standing })
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -17,6 +18,7 @@ use url::Url;
 use crate::answer::Answer;
 use crate::extra::Extra;
 use crate::fault::{CallFault, Effect, retry_after};
+use crate::log::Entry;
 use crate::origin::same_origin;
 use crate::settings::Settings;
 
@@ -93,6 +95,12 @@ impl Client {
     /// [`FaultKind::Invalid`] when a file cannot be read or is no certificate, or a secret does not fit in a header.
     pub fn open(system: &str, base: Url, auth: Auth, settings: Settings) -> Result<Self, Fault> {
         let fail = |message: String| Fault::new(FaultKind::Invalid, system, "open", message);
+        #[cfg(feature = "fips")]
+        if !rustls::crypto::CryptoProvider::get_default()
+            .map_or_else(|| rustls::crypto::aws_lc_rs::default_provider().fips(), |provider| provider.fips())
+        {
+            return Err(fail("this program was built for FIPS, and its TLS module is not in that mode".to_owned()));
+        }
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
             .tls_version_min(reqwest::tls::Version::TLS_1_2)
@@ -162,7 +170,7 @@ impl Client {
     pub fn call<'a>(&'a self, cx: &'a Cx) -> Call<'a> {
         // A little earlier than the engine gives up, so that the fault says more than "dropped".
         let budget = cx.budget.saturating_sub((cx.budget / 20).min(Duration::from_secs(2)));
-        Call { client: self, cx, deadline: Instant::now() + budget }
+        Call { client: self, cx, deadline: Instant::now() + budget, sent: AtomicU32::new(0) }
     }
 }
 
@@ -193,6 +201,7 @@ pub struct Call<'a> {
     client: &'a Client,
     cx: &'a Cx,
     deadline: Instant,
+    sent: AtomicU32,
 }
 
 impl Call<'_> {
@@ -229,9 +238,14 @@ impl Call<'_> {
         if remaining.is_zero() {
             return Err(not_sent(at.fault(FaultKind::Unreachable, "no time was left to send this request")));
         }
+        let entry = Entry::of(&request.method, &url, self.sent.fetch_add(1, Ordering::Relaxed) + 1);
         let wire = self.wire(request, url, remaining, &extra);
-        let response = wire.send().await.map_err(|error| at.classify(error))?;
-        self.receive(response, &at, &extra).await
+        let result = match wire.send().await {
+            Ok(response) => self.receive(response, &at, &extra).await,
+            Err(error) => Err(at.classify(error)),
+        };
+        entry.log(&self.client.system, &result);
+        result
     }
 
     fn wire(&self, request: Request, url: Url, remaining: Duration, extra: &Extra) -> reqwest::RequestBuilder {

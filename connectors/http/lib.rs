@@ -11,6 +11,7 @@ mod client;
 mod extra;
 mod fault;
 mod json;
+mod log;
 mod origin;
 mod scan;
 mod settings;

@@ -1,33 +1,30 @@
-//! Connections and searches: the only place that speaks LDAP. A search is an answer only when the server ended it with
+//! Searches on a connection. A search is an answer only when the server ended it with
 //! success and referred to nobody else; anything less is a fault, and what arrived is dropped.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ldap3::controls::{Control, RawControl};
-use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, Scope, StdStream};
-use lockstep_contract::{Cx, Fault, FaultKind, Secret};
-use tokio::task::JoinSet;
+use ldap3::{LdapError, ResultEntry, Scope};
+use lockstep_contract::{Cx, Fault, FaultKind};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::dn::Name;
 use crate::entry::{Entry, constructed, primitive};
-use crate::faults::{About, bind_failed, broken, search_failed};
+use crate::faults::{About, broken, search_failed};
 
 /// Deleted objects are answered, too (Active Directory).
 const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 /// Names carry the GUID of what they name (Active Directory).
 const EXTENDED_NAMES: &str = "1.2.840.113556.1.4.529";
-/// How long making a connection may take, if the caller's budget allows more.
-const CONNECT_MAX: Duration = Duration::from_secs(15);
 
 /// One call of the engine: whose budget it is, and for which directory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'a> {
     cx: &'a Cx,
     pub(crate) system: &'a str,
-    until: Instant,
+    pub(crate) until: Instant,
 }
 
 impl<'a> Call<'a> {
@@ -51,72 +48,6 @@ impl<'a> Call<'a> {
         tokio::time::timeout_at(self.until, request).await.unwrap_or_else(|_| {
             Err(about.fault(FaultKind::Unreachable, format!("no answer within {:?}", self.cx.budget)))
         })
-    }
-}
-
-/// Where to connect and as whom. Made once, at `open`.
-#[derive(Debug)]
-pub(crate) struct Server {
-    pub(crate) url: String,
-    pub(crate) starttls: bool,
-    pub(crate) connect_to: Option<String>,
-    pub(crate) tls: Arc<rustls::ClientConfig>,
-    pub(crate) user: String,
-    pub(crate) password: Secret,
-}
-
-impl Server {
-    /// Connects, checks the certificate and logs in. Runs in a task of its own: the client library panics on some
-    /// malformed answers, and that must end a connection, not the program.
-    pub(crate) async fn connect(self: &Arc<Self>, call: &Call<'_>) -> Result<Session, Fault> {
-        let about = call.about("connect");
-        let mut tasks = JoinSet::new();
-        let (server, system) = (Arc::clone(self), about.system.to_owned());
-        let time = CONNECT_MAX.min(call.until.saturating_duration_since(Instant::now()));
-        tasks.spawn(async move { server.open_session(&system, time).await });
-        call.within(about, async {
-            match tasks.join_next().await {
-                Some(Ok(session)) => session,
-                Some(Err(_)) | None => Err(about.protocol("the server's answer to the log-in is malformed")),
-            }
-        })
-        .await
-    }
-
-    async fn open_session(&self, system: &str, time: Duration) -> Result<Session, Fault> {
-        let about = About { system, operation: "connect" };
-        let mut settings = LdapConnSettings::new()
-            .set_conn_timeout(time)
-            .set_config(Arc::clone(&self.tls))
-            .set_starttls(self.starttls);
-        if let Some(address) = &self.connect_to {
-            settings = settings.set_std_stream(self.stream_to(about, address, time).await?);
-        }
-        let (connection, mut ldap) =
-            LdapConnAsync::with_settings(settings, &self.url).await.map_err(|error| broken(about, &error))?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.drive().await {
-                tracing::debug!("LDAP connection ended: {error}");
-            }
-        });
-        let about = About { system, operation: "log in" };
-        let answer = ldap.with_timeout(time).simple_bind(&self.user, self.password.expose()).await;
-        let result = answer.map_err(|error| broken(about, &error))?;
-        if result.rc != 0 {
-            return Err(bind_failed(about, result.rc, &result.text));
-        }
-        Ok(Session { ldap })
-    }
-
-    async fn stream_to(&self, about: About<'_>, address: &str, time: Duration) -> Result<StdStream, Fault> {
-        let failed = |error: std::io::Error| {
-            about.fault(FaultKind::Unreachable, format!("the connection to {} failed: {error}", shown(address)))
-        };
-        let stream = tokio::time::timeout(time, tokio::net::TcpStream::connect(address))
-            .await
-            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-            .map_err(failed)?;
-        stream.into_std().map(StdStream::Tcp).map_err(failed)
     }
 }
 
@@ -193,9 +124,18 @@ impl Broken {
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     ldap: ldap3::Ldap,
+    /// The server at the other end.
+    pub(crate) host: Arc<str>,
+    /// Which database of which server is at the other end, asked once for each connection.
+    pub(crate) replica: Arc<OnceCell<Option<String>>>,
 }
 
 impl Session {
+    /// A connection on which somebody logged in.
+    pub(crate) fn new(ldap: ldap3::Ldap, host: &str) -> Self {
+        Self { ldap, host: host.into(), replica: Arc::default() }
+    }
+
     /// This connection, unless it is known to be gone.
     pub(crate) fn if_open(mut self) -> Option<Self> {
         if self.ldap.is_closed() { None } else { Some(self) }
@@ -215,29 +155,31 @@ impl Session {
         if !controls.is_empty() {
             ldap.with_controls(controls);
         }
-        let scope = if search.base_only { Scope::Base } else { Scope::Subtree };
-        let attributes = if search.attributes.is_empty() { vec!["1.1".to_owned()] } else { search.attributes.clone() };
-        let mut stream = ldap.streaming_search(&search.base, scope, &search.filter, attributes).await?;
-        let (mut entries, mut references) = (Vec::new(), Vec::new());
-        while let Some(item) = stream.next().await? {
-            if item.is_ref() {
-                references.extend(uris(item.0).ok_or(Broken::Malformed("a reference of the server is malformed"))?);
-            } else if !item.is_intermediate() {
+        let mut entries = Vec::new();
+        let ending = exchange(ldap, search, |item| {
+            if !item.is_intermediate() {
                 let entry = Entry::from_ber(item.0);
                 entries.push(entry.ok_or(Broken::Malformed("an entry of the answer is malformed"))?);
             }
-        }
-        // Only now, after the stream said that it ended, is this the server's own result and not an older one.
-        let result = stream.finish().await;
-        references.extend(result.refs);
-        Ok(Answer {
-            entries,
-            code: result.rc,
-            matched: result.matched,
-            text: result.text,
-            controls: result.ctrls,
-            references,
+            Ok(())
         })
+        .await?;
+        Ok(Answer { entries, ..ending })
+    }
+
+    /// As [`ask`](Self::ask), and hands on whatever comes before the end as it is. The answer has no entries then.
+    pub(crate) async fn follow(
+        &self,
+        call: &Call<'_>,
+        operation: &str,
+        search: &Search,
+        control: RawControl,
+        take: impl FnMut(ResultEntry) -> Result<(), Broken>,
+    ) -> Result<Answer, Fault> {
+        let about = About { system: call.system, operation };
+        let mut ldap = self.ldap.clone();
+        ldap.with_controls(search.controls().into_iter().chain([control]).collect::<Vec<_>>());
+        call.within(about, async { exchange(ldap, search, take).await.map_err(|why| why.fault(about)) }).await
     }
 
     /// A search whose answer fits in one piece, complete or a fault.
@@ -264,6 +206,36 @@ impl Session {
             (code, _) => Err(search_failed(about, code, &answer.text)),
         }
     }
+}
+
+/// Sends a search, hands on every message but references, and says how it ended.
+async fn exchange(
+    mut ldap: ldap3::Ldap,
+    search: &Search,
+    mut take: impl FnMut(ResultEntry) -> Result<(), Broken>,
+) -> Result<Answer, Broken> {
+    let scope = if search.base_only { Scope::Base } else { Scope::Subtree };
+    let attributes = if search.attributes.is_empty() { vec!["1.1".to_owned()] } else { search.attributes.clone() };
+    let mut stream = ldap.streaming_search(&search.base, scope, &search.filter, attributes).await?;
+    let mut references = Vec::new();
+    while let Some(item) = stream.next().await? {
+        if item.is_ref() {
+            references.extend(uris(item.0).ok_or(Broken::Malformed("a reference of the server is malformed"))?);
+        } else {
+            take(item)?;
+        }
+    }
+    // Only now, after the stream said that it ended, is this the server's own result and not an older one.
+    let result = stream.finish().await;
+    references.extend(result.refs);
+    Ok(Answer {
+        entries: Vec::new(),
+        code: result.rc,
+        matched: result.matched,
+        text: result.text,
+        controls: result.ctrls,
+        references,
+    })
 }
 
 /// What was seen of one entry.

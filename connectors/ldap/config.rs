@@ -12,8 +12,15 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `ldaps://dc1.corp.example` or, with `starttls = true`, `ldap://dc1.corp.example`. The certificate of the server
-    /// must carry this very name (or address). A connection without TLS is refused.
+    /// must carry this very name (or address). A connection without TLS is refused. `srv:corp.example` finds the servers of
+    /// a domain by DNS instead; their names must be below it, and each certificate must carry its server's name.
     pub url: String,
+    /// The site whose domain controllers are asked first, with `srv:`. The others are asked when none of these answers.
+    #[serde(default)]
+    pub site: Option<String>,
+    /// The DNS server to ask, with `srv:`: `10.0.0.53:53`. Without it, those of the operating system.
+    #[serde(default)]
+    pub resolver: Option<std::net::SocketAddr>,
     /// Ask for TLS on the plain port before anything else is said. For `ldap://` only.
     #[serde(default)]
     pub starttls: bool,
@@ -51,22 +58,38 @@ pub struct Config {
     /// nobody who was deleted there is known to be gone.
     #[serde(default)]
     pub show_deleted: bool,
+    /// How to ask the server what changed, for `sync --watch`. It only shortens the time until somebody is looked at.
+    #[serde(default)]
+    pub changes: Notice,
     /// Distinguished names below which other servers are responsible and nobody of ours is. A reference to any other
     /// place means that a read is not complete.
     #[serde(default)]
     pub elsewhere: Vec<String>,
 }
 
-/// The account that reads.
+/// The account that reads, and how it logs in: exactly one of `password`, `certificate` (with `key`) and `kerberos`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bind {
-    /// A distinguished name or, on Active Directory, also `svc-lockstep@corp.example`.
+    /// A distinguished name or, on Active Directory, also `svc-lockstep@corp.example`. With a certificate, the name that
+    /// the server must take it for.
     pub user: String,
     /// Where its password is kept: `systemd:NAME`, `keyring:NAME`, `file:PATH` or `env:NAME`; or several of these, of
     /// which the first that works is used.
-    #[schemars(with = "Places")]
-    pub password: SecretRefs,
+    #[serde(default)]
+    #[schemars(with = "Option<Places>")]
+    pub password: Option<SecretRefs>,
+    /// A client certificate, and those of the authorities between, as a PEM file (SASL EXTERNAL).
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// Where the key of the certificate is kept, PEM. As with `password`, one place or several.
+    #[serde(default)]
+    #[schemars(with = "Option<Places>")]
+    pub key: Option<SecretRefs>,
+    /// By Kerberos, over TLS, with the keytab that the environment of the service names (`KRB5_CLIENT_KTNAME`). `user` is only
+    /// shown. Needs a build with the feature `gssapi`.
+    #[serde(default)]
+    pub kerberos: bool,
 }
 
 /// One place where a secret is kept, or several.
@@ -87,9 +110,34 @@ pub enum Flavor {
     Auto,
     /// Active Directory, or Samba as a domain controller.
     ActiveDirectory,
-    /// OpenLDAP, 389 Directory Server, FreeIPA, and others that keep to the RFCs.
+    /// OpenLDAP, and others that keep to the RFCs. People are known by `entryUUID`.
     #[serde(alias = "rfc2307bis", alias = "rfc2307")]
     Openldap,
+    /// 389 Directory Server: as `openldap`, and people are known by `nsUniqueId`. Untried.
+    #[serde(rename = "389")]
+    Directory389,
+    /// FreeIPA: as `openldap`, and people are known by `ipaUniqueID`. Untried.
+    FreeIpa,
+}
+
+/// How to ask a server what changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Notice {
+    /// `usn` on Active Directory; elsewhere `sync` where the server has it, or else `timestamp`.
+    #[default]
+    Auto,
+    /// Active Directory: by change numbers. An ordinary account is enough; deletions show with `show_deleted` only.
+    Usn,
+    /// Active Directory: by the replication control (DirSync), limited to what the account may read. It names only whom an
+    /// attribute that is asked for changed of, which is less on a busy domain; it begins with a pass over everything.
+    Dirsync,
+    /// Content synchronization (RFC 4533): OpenLDAP with the overlay syncprov.
+    Sync,
+    /// By `modifyTimestamp`. Deletions, and groups that are deleted, are noticed by the next full read only.
+    Timestamp,
+    /// Not at all: a full read is used.
+    Off,
 }
 
 /// Where the people are.
@@ -101,7 +149,7 @@ pub struct People {
     /// Which entries are people. Must not look at the state of an account: whoever has left must still be read.
     #[serde(default)]
     pub filter: Option<String>,
-    /// The immutable id, where it is not `objectGUID` or `entryUUID`: `nsUniqueId`, `ipaUniqueID`.
+    /// The immutable id, where it is not the usual one of the `flavor`.
     #[serde(default)]
     pub id_attribute: Option<String>,
     /// An attribute that says whether somebody is still here, besides those the server itself has.

@@ -96,6 +96,9 @@ const OPENLDAP: [(&str, &str); 14] = [
     (field::USER_NAME, "uid"),
 ];
 
+/// The one attribute of bytes that a field may hold: by it, Entra ID recognises whoever was moved between forests.
+const CONSISTENCY_GUID: &str = "mS-DS-ConsistencyGuid";
+
 /// The fields that are also keys.
 const KEYS: [(KeyKind, &str); 4] = [
     (KeyKind::Employee, field::EMPLOYEE_NUMBER),
@@ -163,7 +166,12 @@ impl FieldMap {
     fn profile(&self, entry: &Entry, fields: Option<&BTreeSet<FieldName>>) -> Profile {
         let wanted = |name: &FieldName| fields.is_none_or(|fields| fields.contains(name));
         // Values come in any order: of several, the same one every time.
-        let value = |attribute: &str| entry.texts(attribute).min().map(str::to_owned);
+        let value = |attribute: &str| {
+            if attribute.eq_ignore_ascii_case(CONSISTENCY_GUID) {
+                return entry.only(attribute).and_then(guid::from_object_guid).map(|guid| guid.to_string());
+            }
+            entry.texts(attribute).min().map(str::to_owned)
+        };
         self.0
             .iter()
             .filter(|(name, _)| wanted(name))
@@ -261,5 +269,15 @@ mod tests {
         let unique = IdAttribute::Text("nsUniqueId".into()).filter(&id).expect("filter");
         assert_eq!(unique, "(nsUniqueId=00112233-44556677-8899aabb-ccddeeff)");
         assert_eq!(IdAttribute::ObjectGuid.filter(&PersonId::new("abc").expect("id")), None);
+    }
+
+    #[test]
+    fn a_consistency_guid_is_a_field_in_the_spelling_of_an_id() {
+        let overrides = [(FieldName::known("anchor"), "mS-DS-ConsistencyGuid".to_owned())].into();
+        let attributes: [(&str, &[&[u8]]); 2] = [("objectGUID", &[&GUID]), ("mS-DS-ConsistencyGuid", &[&GUID])];
+        let entry = Entry::of("cn=a", &attributes);
+        let map = FieldMap::new(true, &overrides);
+        let person = map.person(&entry, &IdAttribute::ObjectGuid, Standing::Active, None).expect("a person");
+        assert_eq!(person.profile.get("anchor"), Some(person.id.to_string().as_str()));
     }
 }

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use lockstep_contract::{Fault, FaultKind};
 
 use crate::Settings;
-use crate::api::{Call, Search, Session};
+use crate::api::{Call, Search, Session, Sight};
 use crate::config::Flavor;
 use crate::convert::{FieldMap, IdAttribute};
 use crate::dn::Name;
 use crate::entry::Entry;
+use crate::guid;
 use crate::standing::{STATE_ATTRIBUTES, StateAttribute};
 
 /// Says that a server is Active Directory.
 const CAPABILITY_ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 
-/// The attributes of a group that name members, on servers that keep to the RFCs.
-const MEMBER_ATTRIBUTES: [&str; 3] = ["member", "uniqueMember", "memberUid"];
+/// The attributes of a group that name members, on servers that keep to the RFCs. The last one, of FreeIPA, names people of
+/// other domains, who cannot be identified.
+const MEMBER_ATTRIBUTES: [&str; 4] = ["member", "uniqueMember", "memberUid", "ipaExternalMember"];
 
 /// What is known about the server.
 #[derive(Debug)]
@@ -32,12 +34,16 @@ pub(crate) struct Facts {
     pub(crate) states: Vec<StateAttribute>,
     /// The attributes that can name members, and that the schema knows.
     pub(crate) member_attributes: Vec<&'static str>,
+    /// Attributes that the configuration names and the schema does not know.
+    pub(crate) unknown: Vec<String>,
     /// False when the schema could not be read: every attribute is then taken to exist.
     pub(crate) schema_read: bool,
     /// Places on other servers where nobody of ours is.
     pub(crate) elsewhere: Arc<[Name]>,
     pub(crate) people_filter: String,
     pub(crate) groups_filter: String,
+    /// The server can say what changed since a time (RFC 4533).
+    pub(crate) content_sync: bool,
 }
 
 /// The root entry of a server.
@@ -46,8 +52,8 @@ pub(crate) async fn root_entry(session: &Session, call: &Call<'_>) -> Result<Ent
         "namingContexts",
         "defaultNamingContext",
         "supportedCapabilities",
+        "supportedControl",
         "subschemaSubentry",
-        "dsServiceName",
         "highestCommittedUSN",
         "currentTime",
         "vendorVersion",
@@ -65,7 +71,7 @@ impl Facts {
         let root = root_entry(session, call).await?;
         let active_directory = match settings.config.flavor {
             Flavor::ActiveDirectory => true,
-            Flavor::Openldap => false,
+            Flavor::Openldap | Flavor::Directory389 | Flavor::FreeIpa => false,
             Flavor::Auto => root.texts("supportedCapabilities").any(|oid| oid == CAPABILITY_ACTIVE_DIRECTORY),
         };
         let context = naming_context(&root, &settings.people_base);
@@ -81,11 +87,12 @@ impl Facts {
                 Some(name) if name.eq_ignore_ascii_case("objectGUID") => IdAttribute::ObjectGuid,
                 Some(name) => IdAttribute::Text(name.clone()),
                 None if active_directory => IdAttribute::ObjectGuid,
-                None => IdAttribute::Text("entryUUID".to_owned()),
+                None => IdAttribute::Text(usual_id(settings.config.flavor).to_owned()),
             },
             fields: FieldMap::new(active_directory, &settings.config.fields),
             states: STATE_ATTRIBUTES.into_iter().filter(|state| !active_directory && known(state.name)).collect(),
             member_attributes: MEMBER_ATTRIBUTES.into_iter().filter(|name| known(name)).collect(),
+            unknown: named_attributes(settings).filter(|name| !known(name)).cloned().collect(),
             schema_read: active_directory || schema.is_some(),
             elsewhere: elsewhere(active_directory, &root, settings),
             people_filter: people.clone().unwrap_or_else(|| {
@@ -98,10 +105,42 @@ impl Facts {
                      (objectClass=groupOfURLs)(objectClass=groupOfMembers))",
                 )
             }),
+            content_sync: root.texts("supportedControl").any(|oid| oid == crate::changes::SYNC_REQUEST),
             root: context,
             root_known,
         })
     }
+}
+
+/// Which database of which domain controller is at the other end of this connection. It changes when one is restored.
+pub(crate) async fn replica(session: &Session, call: &Call<'_>) -> Result<Option<String>, Fault> {
+    let operation = "read which server answered";
+    let read = || async {
+        let root = session.all(call, operation, &Search::entry("", vec!["dsServiceName".to_owned()])).await?;
+        let Some(service) = root.first().and_then(|root| root.only_text("dsServiceName")) else { return Ok(None) };
+        let search = Search::entry(service, vec!["invocationId".to_owned()]);
+        Ok(match session.entry(call, operation, &search).await? {
+            Sight::Seen(entry) => entry.only("invocationId").and_then(guid::from_object_guid).map(|id| id.to_string()),
+            Sight::Absent { .. } | Sight::Hidden => None,
+        })
+    };
+    session.replica.get_or_try_init(read).await.cloned()
+}
+
+/// The attribute by which people are known, on servers other than Active Directory.
+const fn usual_id(flavor: Flavor) -> &'static str {
+    match flavor {
+        Flavor::Directory389 => "nsUniqueId",
+        Flavor::FreeIpa => "ipaUniqueID",
+        Flavor::Auto | Flavor::ActiveDirectory | Flavor::Openldap => "entryUUID",
+    }
+}
+
+/// The attributes that the configuration names, without options.
+fn named_attributes(settings: &Settings) -> impl Iterator<Item = &String> {
+    let config = &settings.config;
+    let all = config.fields.values().chain(&config.people.id_attribute);
+    all.chain(config.people.state.iter().map(|state| &state.attribute)).filter(|name| !name.contains([';', '.']))
 }
 
 /// The naming context that holds the base.

@@ -117,9 +117,21 @@ pub(crate) fn broken(about: About<'_>, error: &LdapError) -> Fault {
         | LdapError::MiscSend { .. } => {
             about.fault(FaultKind::Unreachable, "the connection was closed before the answer was complete")
         }
+        #[cfg(feature = "gssapi")]
+        LdapError::GssapiOperationError(why) => no_ticket(about, why),
         LdapError::FilterParsing => about.fault(FaultKind::Invalid, "the filter does not parse"),
         other => about.protocol(format!("the LDAP client failed: {}", crate::api::shown(&other.to_string()))),
     }
+}
+
+/// Kerberos gives no ticket, or not one that the server takes.
+#[cfg(feature = "gssapi")]
+fn no_ticket(about: About<'_>, why: &str) -> Fault {
+    let kind = if why.contains("contact any KDC") { FaultKind::Unreachable } else { FaultKind::Unauthenticated };
+    let fault = about.fault(kind, format!("Kerberos: {}", crate::api::shown(why)));
+    fault.with_help(
+        "check the keytab that KRB5_CLIENT_KTNAME names, with `kinit -k -i`, and the clocks of both machines",
+    )
 }
 
 /// The TLS error at the bottom of an error, if there is one.

@@ -8,8 +8,10 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod changes;
 mod config;
 mod convert;
+mod discovery;
 mod dn;
 mod entry;
 mod facts;
@@ -22,6 +24,8 @@ mod members;
 mod pager;
 mod people;
 mod probe;
+mod rights;
+mod server;
 mod standing;
 mod tls;
 
@@ -29,21 +33,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-pub use config::{Bind, Canaries, Config, Flavor, Gone, Groups, People, State};
+pub use config::{Bind, Canaries, Config, Flavor, Gone, Groups, Notice, People, State};
 use lockstep_contract::{
-    CorrelationKey, Cursor, Cx, Directory, DirectoryId, DirectoryInfo, Fault, FaultKind, GroupId, GroupPath, Health,
-    Membership, Opening, Page, Person, PersonId, Presence, Scope,
+    Changes, CorrelationKey, Cursor, Cx, Directory, DirectoryId, DirectoryInfo, Entitled, Fault, FaultKind, GroupId,
+    GroupPath, Health, Membership, Opening, Page, Person, PersonId, Presence, Scope, Watermark,
 };
 
-use crate::api::{Call, Server, Session};
+use crate::api::{Call, Session};
+use crate::discovery::Discovery;
 use crate::dn::Name;
 use crate::facts::Facts;
+use crate::server::{Login, Place, Server};
 
 /// The configuration, checked.
 #[derive(Debug)]
 pub(crate) struct Settings {
     config: Config,
     people_base: Name,
+    groups_base: Name,
     people_filter: Option<String>,
     groups_filter: Option<String>,
     placeholders: Vec<Name>,
@@ -59,33 +66,20 @@ pub struct Ldap {
     people: Mutex<people::State>,
     /// A connection that nobody uses at the moment.
     idle: Mutex<Option<Session>>,
+    /// What is remembered from one look at the changes to the next.
+    kept: tokio::sync::Mutex<changes::Kept>,
 }
 
-/// Opens a directory: checks the configuration and fetches the password. Nothing is connected yet.
+/// Opens a directory: checks the configuration and fetches the secret. Nothing is connected yet.
 ///
 /// # Errors
 /// When the configuration makes no sense, asks for a connection without TLS, or the secret cannot be had.
 pub fn open(id: DirectoryId, config: Config, opening: &Opening<'_>) -> Result<Ldap, Fault> {
     let invalid = |message: String| Fault::new(FaultKind::Invalid, id.as_str(), "open", message);
-    let url = checked_url(&config).map_err(&invalid)?;
-    let password = opening.secrets.first(&config.bind.password).map_err(|error| invalid(error.to_string()))?;
-    if config.bind.user.is_empty() || password.expose().is_empty() {
-        // A name without a password logs in as nobody, with success (RFC 4513 5.1.2).
-        return Err(invalid("the service account needs a name and a password that is not empty".to_owned()));
-    }
-    let ca_file = config.ca_file.as_ref().map(|path| opening.path(path));
-    let tls = tls::client_config(ca_file.as_deref()).map_err(&invalid)?;
+    let (place, endpoint) = place(&config).map_err(&invalid)?;
+    let (login, tls) = login(&config, opening).map_err(&invalid)?;
     let settings = Settings::check(config).map_err(&invalid)?;
-    let config = &settings.config;
-    let server = Server {
-        url: url.to_string(),
-        starttls: config.starttls,
-        connect_to: config.connect_to.clone(),
-        tls,
-        user: config.bind.user.clone(),
-        password,
-    };
-    let endpoint = url.to_string();
+    let server = Server { place, starttls: settings.config.starttls, tls, login };
     Ok(Ldap {
         info: DirectoryInfo { id, kind: "ldap".to_owned(), endpoint },
         server: Arc::new(server),
@@ -93,7 +87,56 @@ pub fn open(id: DirectoryId, config: Config, opening: &Opening<'_>) -> Result<Ld
         facts: tokio::sync::OnceCell::new(),
         people: Mutex::default(),
         idle: Mutex::default(),
+        kept: tokio::sync::Mutex::default(),
     })
+}
+
+/// Where to connect, and how that is written.
+fn place(config: &Config) -> Result<(Place, String), String> {
+    if let Some(domain) = config.url.strip_prefix("srv:") {
+        if config.connect_to.is_some() {
+            return Err("`connect_to` and a `url` with `srv:` exclude each other".to_owned());
+        }
+        let discovery = Discovery::new(domain, config.site.as_deref(), config.resolver, config.starttls)?;
+        return Ok((Place::Discovered(discovery), config.url.clone()));
+    }
+    if config.site.is_some() || config.resolver.is_some() {
+        return Err("`site` and `resolver` are for a `url` with `srv:`".to_owned());
+    }
+    let url = checked_url(config)?.to_string();
+    Ok((Place::Fixed { url: url.clone(), connect_to: config.connect_to.clone() }, url))
+}
+
+/// How to log in, and the TLS for that.
+fn login(config: &Config, opening: &Opening<'_>) -> Result<(Login, Arc<rustls::ClientConfig>), String> {
+    let bind = &config.bind;
+    let secret = |places| opening.secrets.first(places).map_err(|error| error.to_string());
+    let ca_file = config.ca_file.as_ref().map(|path| opening.path(path));
+    if bind.user.is_empty() {
+        return Err("`bind.user`: the service account needs a name".to_owned());
+    }
+    let user = bind.user.clone();
+    if bind.kerberos && bind.password.is_none() && bind.certificate.is_none() && bind.key.is_none() {
+        #[cfg(feature = "gssapi")]
+        return Ok((Login::Kerberos { user }, tls::client_config(ca_file.as_deref(), None)?));
+        #[cfg(not(feature = "gssapi"))]
+        return Err("`bind.kerberos`: this program was built without Kerberos (the feature `gssapi`)".to_owned());
+    }
+    match (&bind.password, &bind.certificate, &bind.key) {
+        (Some(places), None, None) if !bind.kerberos => {
+            let password = secret(places)?;
+            if password.expose().is_empty() {
+                // A name without a password logs in as nobody, with success (RFC 4513 5.1.2).
+                return Err("the service account needs a password that is not empty".to_owned());
+            }
+            Ok((Login::Password { user, password }, tls::client_config(ca_file.as_deref(), None)?))
+        }
+        (None, Some(certificate), Some(key)) if !bind.kerberos => {
+            let own = tls::Own { certificate: &opening.path(certificate), key: &secret(key)? };
+            Ok((Login::Certificate { user }, tls::client_config(ca_file.as_deref(), Some(&own))?))
+        }
+        _ => Err("`bind` needs one of `password`, `certificate` with `key`, and `kerberos`".to_owned()),
+    }
 }
 
 /// Only a URL that leads to TLS, and that holds nothing but the server.
@@ -128,7 +171,7 @@ impl Settings {
             Some(text) => filter::checked(text).map(Some).ok_or(format!("`{key}` is no LDAP filter: {text}")),
         };
         let people_base = name("people.base", &config.people.base)?;
-        name("groups.base", &config.groups.base)?;
+        let groups_base = name("groups.base", &config.groups.base)?;
         for place in &config.elsewhere {
             name("elsewhere", place)?;
         }
@@ -157,6 +200,7 @@ impl Settings {
         let placeholders = config.groups.placeholders.iter().map(|text| name("groups.placeholders", text));
         Ok(Self {
             people_base,
+            groups_base,
             people_filter: filter("people.filter", &config.people.filter)?,
             groups_filter: filter("groups.filter", &config.groups.filter)?,
             placeholders: placeholders.collect::<Result<_, _>>()?,
@@ -217,6 +261,10 @@ impl Directory for Ldap {
         self.look_up(cx, id).await
     }
 
+    async fn in_reach(&self, cx: &Cx, id: &PersonId) -> Result<Entitled, Fault> {
+        self.within_reach(cx, id).await
+    }
+
     async fn paths(
         &self,
         cx: &Cx,
@@ -224,6 +272,10 @@ impl Directory for Ldap {
         groups: &BTreeSet<GroupId>,
     ) -> Result<BTreeMap<GroupId, GroupPath>, Fault> {
         self.group_paths(cx, id, groups).await
+    }
+
+    async fn changes(&self, cx: &Cx, since: Option<Watermark>) -> Result<Changes, Fault> {
+        self.changes_since(cx, since).await
     }
 
     fn take_quarantined(&self) -> Vec<(String, String)> {

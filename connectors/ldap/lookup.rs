@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use lockstep_contract::{CorrelationKey, Cx, Fault, FaultKind, KeyKind, Person, PersonId, Presence, Proof};
+use lockstep_contract::{CorrelationKey, Cx, Entitled, Fault, FaultKind, KeyKind, Person, PersonId, Presence, Proof};
 
 use crate::Ldap;
 use crate::api::{Call, Search, Session, Sight};
 use crate::config::Gone;
+use crate::dn::Name;
 use crate::entry::Entry;
 use crate::facts::Facts;
 use crate::filter;
@@ -64,6 +65,32 @@ impl Ldap {
         };
         self.give_back(session);
         Ok(Presence::Gone(proof))
+    }
+
+    /// Whether a list of everybody would have this person. An entry that was read and stands outside the base is
+    /// evidence that it would not; one that the filter passes over is none: the filter may ask for what may not be read.
+    pub(crate) async fn within_reach(&self, cx: &Cx, id: &PersonId) -> Result<Entitled, Fault> {
+        let (call, operation) = (self.call(cx), "see whether somebody is in reach");
+        let session = self.session(&call).await?;
+        let facts = self.facts(&call, &session).await?;
+        let Some(by_id) = facts.id.filter(id) else { return Ok(Entitled::Unknown) };
+        let mut search = self.people_search(&facts, [facts.id.name().to_owned()].into());
+        search.filter = filter::all([facts.people_filter.as_str(), &by_id]);
+        let listed = session.all(&call, operation, &search).await?;
+        if listed.iter().any(|entry| facts.id.of(entry).as_ref() == Some(id)) {
+            self.give_back(session);
+            return Ok(Entitled::Yes);
+        }
+        search.base.clone_from(&facts.root);
+        search.filter = by_id;
+        let seen = session.all(&call, operation, &search).await?;
+        self.give_back(session);
+        let name = match seen.as_slice() {
+            [entry] if facts.id.of(entry).as_ref() == Some(id) => Name::from_bytes(&entry.name),
+            _ => None,
+        };
+        let outside = name.is_some_and(|name| !name.is_below(&self.settings.people_base));
+        Ok(if outside { Entitled::No } else { Entitled::Unknown })
     }
 
     /// What this directory takes for a proof. Active Directory keeps tombstones, so there nothing less is needed.

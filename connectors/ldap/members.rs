@@ -1,5 +1,6 @@
 //! Reading all groups in one paged search, and joining their member values with people and with each other.
 
+mod primary;
 mod ranges;
 mod strangers;
 
@@ -17,13 +18,15 @@ use crate::filter;
 use crate::groups::{Finder, Graph, Group, List};
 use crate::guid;
 use crate::pager::Pager;
-use crate::people::{Index, Place};
+use crate::people::{Age, Index, Place};
 
 const OPERATION: &str = "read groups";
 /// Groups in one page: a group may have as many members as there are people.
 const GROUPS_PER_PAGE: u32 = 50;
 /// Unknown members that are looked up in one search.
 const LOOKUP_BATCH: usize = 50;
+/// With more people than this who are not in the index that is kept, it is read anew.
+const OTHERS_MAX: usize = 1_000;
 
 impl Ldap {
     /// The answer about each group. A failure of the whole read is the answer for all of them.
@@ -78,15 +81,21 @@ impl Ldap {
         let session = self.session(&call).await?;
         let facts = self.facts(&call, &session).await?;
         let canaries = self.see_canaries(&call, &session, &facts).await?;
-        let index = self.index(&call, cx, &session).await?;
+        let (index, age) = self.index(&call, cx, &session).await?;
         let placeholders = self.settings.placeholders.iter().filter_map(|name| index.named(name)).collect();
         let (others, groups, at) = (Vec::new(), Vec::new(), HashMap::new());
         let mut loader = Loader { ldap: self, call, session, facts, index, others, placeholders, groups, at };
         loader.read_all().await?;
         loader.prove_empty().await?;
         loader.join().await?;
-        loader.add_primary_members();
+        match age {
+            Age::Fresh => loader.add_primary_members(),
+            Age::Older => loader.read_primary_members().await?,
+        }
         let Loader { session, groups, index, others, .. } = loader;
+        if age == Age::Older && others.len() > OTHERS_MAX {
+            self.forget_known();
+        }
         self.give_back(session);
         let people = index.people().iter().chain(&others).cloned().collect();
         let groups = groups.into_iter().map(|raw| raw.group).collect();
@@ -145,7 +154,7 @@ impl Loader<'_> {
         let rest: &[&str] = if self.facts.active_directory {
             &["objectClass", "cn", "sAMAccountName", "objectSid", "uSNChanged"]
         } else {
-            &["objectClass", "cn", "uniqueMember", "memberUid", "gidNumber"]
+            &["objectClass", "cn", "uniqueMember", "memberUid", "ipaExternalMember", "gidNumber"]
         };
         rest.iter().map(|name| (*name).to_owned()).chain([member, self.facts.id.name().to_owned()]).collect()
     }
@@ -251,6 +260,9 @@ impl Loader<'_> {
                 None => raw.group.gaps += 1,
             }
         }
+        let external = entry.values("ipaExternalMember").len();
+        seen += external;
+        raw.group.gaps += external as u32;
         if seen == 0 {
             raw.group.list = List::Unproven;
         }
@@ -395,20 +407,10 @@ impl Loader<'_> {
         }
         Ok(())
     }
-
-    /// Adds the people whose primary group it is: no member value names them.
-    fn add_primary_members(&mut self) {
-        let Self { groups, index, .. } = self;
-        for raw in groups {
-            if let Some(number) = raw.number {
-                raw.group.people.extend_from_slice(index.with_primary_group(number));
-            }
-        }
-    }
 }
 
 /// `uniqueMember` may end in `#'0101'B`, which tells two holders of one name apart and is no part of it.
-fn without_unique_part(value: &[u8]) -> &[u8] {
+pub(crate) fn without_unique_part(value: &[u8]) -> &[u8] {
     let Some(body) = value.strip_suffix(b"'B") else { return value };
     let digits = body.iter().rev().take_while(|b| matches!(b, b'0' | b'1')).count();
     body.get(..body.len() - digits).and_then(|rest| rest.strip_suffix(b"#'")).unwrap_or(value)

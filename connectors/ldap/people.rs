@@ -26,6 +26,8 @@ pub(crate) struct State {
     reading: Option<Reading>,
     quarantined: Vec<(String, String)>,
     index: Option<(RunId, Arc<Index>)>,
+    /// Who is a person, as it was read once, on Active Directory. An id never comes to mean something else.
+    known: Option<Arc<Index>>,
 }
 
 /// One census under way.
@@ -160,15 +162,20 @@ impl Ldap {
         state.index = reading.run.map(|run| (run, Arc::new(reading.index)));
     }
 
-    /// The index that this very run's census left, or else one that is read now.
-    pub(crate) async fn index(&self, call: &Call<'_>, cx: &Cx, session: &Session) -> Result<Arc<Index>, Fault> {
-        if let Some(run) = cx.run
-            && let Some((of, index)) = &self.state().index
-            && *of == run
-        {
-            return Ok(Arc::clone(index));
-        }
+    /// The index that this very run's census left, or else one that is read now. On Active Directory, where member values
+    /// are ids, an older one tells as well who is a person; whose primary group is which must be read again then.
+    pub(crate) async fn index(&self, call: &Call<'_>, cx: &Cx, session: &Session) -> Result<(Arc<Index>, Age), Fault> {
         let facts = self.facts(call, session).await?;
+        {
+            let state = self.state();
+            let left = state.index.as_ref().filter(|(of, _)| cx.run == Some(*of));
+            if let Some((_, index)) = left {
+                return Ok((Arc::clone(index), Age::Fresh));
+            }
+            if let Some(known) = &state.known {
+                return Ok((Arc::clone(known), Age::Older));
+            }
+        }
         let search = self.people_search(&facts, Index::attributes(&facts));
         let mut pager = Pager::new(session.clone(), search, self.settings.config.page_size);
         let mut index = Index::default();
@@ -179,7 +186,16 @@ impl Ldap {
                 }
             }
         }
-        Ok(Arc::new(index))
+        let index = Arc::new(index);
+        if facts.active_directory {
+            self.state().known = Some(Arc::clone(&index));
+        }
+        Ok((index, Age::Fresh))
+    }
+
+    /// Too many people are not in the index that is kept: the next one is read anew.
+    pub(crate) fn forget_known(&self) {
+        self.state().known = None;
     }
 
     /// The members of all groups are known: the index is not needed any more.
@@ -307,6 +323,15 @@ pub(crate) struct Index {
     by_spelling: HashMap<Halves, Place>,
     by_account: HashMap<Halves, Place>,
     by_primary_group: HashMap<u32, Vec<Place>>,
+}
+
+/// How old an index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Of this very reading.
+    Fresh,
+    /// Of an older one: ids are right, primary groups may not be.
+    Older,
 }
 
 /// The place of a person in an index.

@@ -9,6 +9,8 @@ use lockstep_contract::Standing;
 use crate::config::State;
 use crate::entry::Entry;
 
+const SECONDS_FROM_1601_TO_1970: i64 = 11_644_473_600;
+
 /// What one attribute, or one reading of it, says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Says {
@@ -20,8 +22,10 @@ enum Says {
     Unclear,
 }
 
-/// The attributes that Active Directory always has.
-pub(crate) const ACTIVE_DIRECTORY: [&str; 3] = ["userAccountControl", "accountExpires", "primaryGroupID"];
+/// The attributes that every account of Active Directory has.
+pub(crate) const ALWAYS: [&str; 3] = ["userAccountControl", "accountExpires", "primaryGroupID"];
+/// And what says more, where there is such a thing.
+pub(crate) const ACTIVE_DIRECTORY: [&str; 4] = [ALWAYS[0], ALWAYS[1], ALWAYS[2], "msDS-UserAccountDisabled"];
 
 /// The standing of an Active Directory account.
 pub(crate) fn active_directory(entry: &Entry, now: Timestamp) -> Standing {
@@ -30,24 +34,64 @@ pub(crate) fn active_directory(entry: &Entry, now: Timestamp) -> Standing {
         Some(Ok(_)) => Says::Fine,
         _ => Says::Unclear,
     };
-    let expires = entry.only_text("accountExpires").map_or(Says::Unclear, |text| file_time(text, now));
+    let expires = entry.only_text("accountExpires").map_or(End::Unclear, file_time).says(now);
     let readable = if entry.only("primaryGroupID").is_some() { Says::Fine } else { Says::Unclear };
-    judge([control, expires, readable])
+    let disabled = match entry.only_text("msDS-UserAccountDisabled") {
+        Some(text) if text.eq_ignore_ascii_case("TRUE") => Says::Ended(None),
+        _ => Says::Fine,
+    };
+    judge([control, expires, readable, disabled])
+}
+
+/// When something ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Never,
+    At(Timestamp),
+    Unclear,
+}
+
+impl End {
+    fn says(self, now: Timestamp) -> Says {
+        match self {
+            Self::At(at) if at <= now => Says::Ended(Some(at)),
+            Self::At(_) | Self::Never => Says::Fine,
+            Self::Unclear => Says::Unclear,
+        }
+    }
+}
+
+/// The next time at which an account ends by itself, if it has not yet and one is known.
+pub(crate) fn next_end(
+    entry: &Entry,
+    active_directory: bool,
+    attributes: &[StateAttribute],
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let ends = if active_directory {
+        vec![entry.only_text("accountExpires").map_or(End::Unclear, file_time)]
+    } else {
+        let text = |attribute: &StateAttribute| entry.only_text(attribute.name).and_then(|text| attribute.end(text));
+        attributes.iter().filter_map(text).collect()
+    };
+    let coming = ends.into_iter().filter_map(|end| if let End::At(at) = end { Some(at) } else { None });
+    coming.filter(|at| *at > now).min()
 }
 
 /// `accountExpires`: tenths of microseconds since 1601, where 0 and the largest number mean never.
-fn file_time(text: &str, now: Timestamp) -> Says {
-    const SECONDS_FROM_1601_TO_1970: i64 = 11_644_473_600;
+fn file_time(text: &str) -> End {
     match text.parse::<i64>() {
-        Ok(0 | i64::MAX) => Says::Fine,
-        Ok(ticks) if ticks < 0 => Says::Unclear,
-        Ok(ticks) => match Timestamp::from_second(ticks / 10_000_000 - SECONDS_FROM_1601_TO_1970) {
-            Ok(at) => past(at, now),
-            // Beyond the year 9999.
-            Err(_) => Says::Fine,
-        },
-        Err(_) => Says::Unclear,
+        Ok(0 | i64::MAX) => End::Never,
+        Ok(ticks) if ticks < 0 => End::Unclear,
+        // Beyond the year 9999 is never.
+        Ok(ticks) => Timestamp::from_second(ticks / 10_000_000 - SECONDS_FROM_1601_TO_1970).map_or(End::Never, End::At),
+        Err(_) => End::Unclear,
     }
+}
+
+/// A time as `accountExpires` would hold it.
+pub(crate) fn to_file_time(at: Timestamp) -> i64 {
+    at.as_second().saturating_add(SECONDS_FROM_1601_TO_1970).saturating_mul(10_000_000)
 }
 
 /// An attribute that says whether an account has ended, on servers that keep to the RFCs.
@@ -116,19 +160,27 @@ fn by_list(entry: &Entry, state: &State) -> Says {
 }
 
 impl StateAttribute {
-    fn says(self, text: &str, locked_is_ended: bool, now: Timestamp) -> Says {
+    /// The time that an attribute of this kind holds; `None` when it is of another kind.
+    fn end(self, text: &str) -> Option<End> {
         match self.reading {
-            Reading::Days => match text.parse::<i64>() {
-                Ok(-1) => Says::Fine,
+            Reading::Days => Some(match text.parse::<i64>() {
+                Ok(-1) => End::Never,
                 // Some tools write 0 for never, some mean the first day of 1970.
-                Ok(days) if days <= 0 => Says::Unclear,
+                Ok(days) if days <= 0 => End::Unclear,
                 Ok(days) => days
                     .checked_mul(86_400)
                     .and_then(|seconds| Timestamp::from_second(seconds).ok())
-                    .map_or(Says::Fine, |at| past(at, now)),
-                Err(_) => Says::Unclear,
-            },
-            Reading::Time => generalized_time(text).map_or(Says::Unclear, |at| past(at, now)),
+                    .map_or(End::Never, End::At),
+                Err(_) => End::Unclear,
+            }),
+            Reading::Time => Some(generalized_time(text).map_or(End::Unclear, End::At)),
+            Reading::Off | Reading::Word | Reading::Lock => None,
+        }
+    }
+
+    fn says(self, text: &str, locked_is_ended: bool, now: Timestamp) -> Says {
+        match self.reading {
+            Reading::Days | Reading::Time => self.end(text).unwrap_or(End::Unclear).says(now),
             Reading::Off => match text.to_ascii_lowercase().as_str() {
                 "true" => Says::Ended(None),
                 "false" => Says::Fine,
@@ -146,10 +198,6 @@ impl StateAttribute {
             },
         }
     }
-}
-
-fn past(at: Timestamp, now: Timestamp) -> Says {
-    if at <= now { Says::Ended(Some(at)) } else { Says::Fine }
 }
 
 /// One reading of the end is enough; otherwise one unclear reading leaves everything open.
@@ -330,7 +378,7 @@ mod tests {
         #[test]
         fn no_value_makes_it_panic(text in ".{0,30}") {
             let _ = generalized_time(&text);
-            let _ = file_time(&text, now());
+            let _ = file_time(&text);
             for attribute in STATE_ATTRIBUTES {
                 let _ = attribute.says(&text, true, now());
             }

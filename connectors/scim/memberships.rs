@@ -304,6 +304,7 @@ async fn filter_is_true(
                 | FaultKind::Unauthenticated
                 | FaultKind::Denied
                 | FaultKind::Conflict
+                | FaultKind::Unconfirmed
                 | FaultKind::Cancelled => return Err(fault),
             },
         }

@@ -215,6 +215,10 @@ fn activate(can: &Capabilities, record: &mut Cardholder, id: &CredentialId) -> R
         )),
         CredentialStatus::Active | CredentialStatus::Inactive(_) | CredentialStatus::Other(_) => {
             credential.status = CredentialStatus::Active;
+            if can.suspend == Suspend::EveryCredential {
+                // Without a flag, a card that works is what brings somebody back.
+                record.status = Status::Active;
+            }
             Ok(())
         }
     }

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use lockstep_contract::{
-    Census, Check, CheckOutcome, CorrelationKey, Cursor, Cx, Directory, DirectoryId, DirectoryInfo, EmptyProof, Fault,
-    FaultKind, GroupId, GroupPath, Health, Members, Membership, Next, Page, Person, PersonId, Presence, Proof, Scope,
-    ServerMark,
+    Census, Changes, Check, CheckOutcome, CorrelationKey, Cursor, Cx, Directory, DirectoryId, DirectoryInfo,
+    EmptyProof, Entitled, Fault, FaultKind, GroupId, GroupPath, Health, Members, Membership, Next, Page, Person,
+    PersonId, Presence, Proof, Scope, ServerMark, Watermark,
 };
 
+use crate::changes::Past;
 use crate::faults::{Faults, Mishap, Operation, on_the_way_back, on_the_way_there};
 
 /// Everything a simulated directory holds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DirectoryWorld {
     /// The people.
     pub people: BTreeMap<PersonId, Person>,
@@ -26,6 +27,8 @@ pub struct DirectoryWorld {
     pub unreadable: Vec<(String, String)>,
     /// Shows no people and no members, without an error: rights that were taken away quietly.
     pub shows_nothing: bool,
+    /// People outside the configured place: a list of people leaves them out, and a look-up shows them.
+    pub outside: BTreeSet<PersonId>,
 }
 
 /// A group of a simulated directory.
@@ -68,6 +71,11 @@ impl DirectoryWorld {
         self.tombstones.insert(id.clone());
     }
 
+    /// How many people stand within the configured place.
+    fn within(&self) -> usize {
+        self.people.keys().filter(|id| !self.outside.contains(*id)).count()
+    }
+
     /// The group of that name; made when it is not there.
     pub fn group(&mut self, id: &GroupId) -> &mut SimGroup {
         self.groups.entry(id.clone()).or_default()
@@ -81,6 +89,7 @@ pub struct SimDirectory {
     page_size: usize,
     world: Arc<Mutex<DirectoryWorld>>,
     set_aside: Arc<Mutex<Vec<(String, String)>>>,
+    past: Arc<Mutex<Past>>,
     faults: Faults,
 }
 
@@ -92,6 +101,7 @@ impl SimDirectory {
             page_size: 100,
             world: Arc::new(Mutex::new(world)),
             set_aside: Arc::default(),
+            past: Arc::default(),
             faults: Faults::none(),
         }
     }
@@ -151,7 +161,8 @@ impl SimDirectory {
         if mishap == Some(Mishap::CutList) && at.is_some() {
             return Err(cut());
         }
-        let beyond = world.people.values().filter(|person| after.as_ref().is_none_or(|id| person.id > *id));
+        let within = world.people.values().filter(|person| !world.outside.contains(&person.id));
+        let beyond = within.filter(|person| after.as_ref().is_none_or(|id| person.id > *id));
         let mut items: Vec<Person> = beyond.take(self.page_size + 1).cloned().collect();
         let more = items.len() > self.page_size;
         items.truncate(self.page_size);
@@ -170,8 +181,7 @@ impl SimDirectory {
         let lost = usize::from(mishap == Some(Mishap::ShortList) && items.pop().is_some());
         lock(&self.set_aside).clone_from(&world.unreadable);
         let aside = world.unreadable.len();
-        let census =
-            Census { sent: (sent - lost + aside) as u64, server_total: Some((world.people.len() + aside) as u64) };
+        let census = Census { sent: (sent - lost + aside) as u64, server_total: Some((world.within() + aside) as u64) };
         Ok(Page { items, next: Next::End(census) })
     }
 }
@@ -277,7 +287,7 @@ impl Directory for SimDirectory {
 
     async fn find(&self, cx: &Cx, key: &CorrelationKey) -> Result<Vec<Person>, Fault> {
         self.ask(cx, Operation::Find, |world, _| {
-            let visible = world.people.values().filter(|_| !world.shows_nothing);
+            let visible = world.people.values().filter(|one| !world.shows_nothing && !world.outside.contains(&one.id));
             Ok(visible.filter(|person| person.keys.contains(key)).cloned().collect())
         })
         .await
@@ -300,6 +310,22 @@ impl Directory for SimDirectory {
             Err(self.fault(FaultKind::Denied, Operation::Lookup, message))
         })
         .await
+    }
+
+    async fn in_reach(&self, cx: &Cx, id: &PersonId) -> Result<Entitled, Fault> {
+        self.ask(cx, Operation::Lookup, |world, _| {
+            Ok(match (world.shows_nothing, world.people.contains_key(id)) {
+                (false, true) if world.outside.contains(id) => Entitled::No,
+                (false, true) => Entitled::Yes,
+                (true, _) | (false, false) => Entitled::Unknown,
+            })
+        })
+        .await
+    }
+
+    async fn changes(&self, cx: &Cx, since: Option<Watermark>) -> Result<Changes, Fault> {
+        self.ask(cx, Operation::Changes, |world, mishap| Ok(lock(&self.past).changes(world, since.as_ref(), mishap)))
+            .await
     }
 
     async fn paths(

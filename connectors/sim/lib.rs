@@ -10,6 +10,7 @@
 
 mod applying;
 mod by_hand;
+mod changes;
 mod config;
 mod directory;
 mod faults;

@@ -7,14 +7,41 @@ use std::path::Path;
 use async_trait::async_trait;
 use lockstep_conformance::{Seed, TargetBed, TargetRig, Trouble};
 use lockstep_contract::{
-    AccessLevelId, Cardholder, CardholderId, Fault, Opening, Secret, SecretError, SecretRef, Secrets, Target, TargetId,
+    AccessLevelId, Cardholder, CardholderId, Fault, FaultKind, Opening, Secret, SecretError, SecretRef, Secrets,
+    Target, TargetId,
 };
+use serde::de::DeserializeOwned;
 
 use crate::server::{Mishap, Server, When};
 use crate::vendor::{Purpose, Vendor};
 
 /// Opens a connector from settings, as TOML.
 pub type Opener = fn(TargetId, &str, &Opening<'_>) -> Result<Box<dyn Target>, Fault>;
+
+/// Reads a connector's settings from TOML.
+///
+/// # Errors
+/// When they are not what the connector takes.
+pub fn settings<C: DeserializeOwned>(text: &str) -> Result<C, Fault> {
+    toml::from_str(text).map_err(|error| Fault::new(FaultKind::Invalid, "simulator", "open", error.to_string()))
+}
+
+/// `opener!(lockstep_gallagher)`: the [`Opener`] of a connector crate with `Config` and `open`.
+#[macro_export]
+macro_rules! opener {
+    ($connector:ident) => {{
+        fn open(
+            id: ::lockstep_contract::TargetId,
+            text: &str,
+            opening: &::lockstep_contract::Opening<'_>,
+        ) -> Result<Box<dyn ::lockstep_contract::Target>, ::lockstep_contract::Fault> {
+            let config: $connector::Config = $crate::settings(text)?;
+            Ok(Box::new($connector::open(id, config, opening)?))
+        }
+        let opener: $crate::Opener = open;
+        opener
+    }};
+}
 
 /// Makes a vendor's server for each law, and opens the connector on it.
 #[derive(Debug)]
@@ -25,7 +52,20 @@ pub struct Bed<V> {
     vendor: PhantomData<fn() -> V>,
 }
 
+impl<V> Clone for Bed<V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for Bed<V> {}
+
 impl<V: Vendor> Bed<V> {
+    /// Its name.
+    pub const fn label(&self) -> &'static str {
+        self.name
+    }
+
     /// A bed of this name.
     pub const fn new(name: &'static str, make: fn(&Seed) -> V, open: Opener) -> Self {
         Self { name, make, open, vendor: PhantomData }
@@ -36,9 +76,21 @@ impl<V: Vendor> Bed<V> {
     /// # Errors
     /// Why there is none.
     pub async fn rig(&self, seed: &Seed) -> Result<Rig<V>, String> {
+        self.opened(seed, V::settings).await
+    }
+
+    /// As [`rig`](Self::rig), with the settings that an operator would write.
+    ///
+    /// # Errors
+    /// As [`rig`](Self::rig).
+    pub async fn everyday_rig(&self, seed: &Seed) -> Result<Rig<V>, String> {
+        self.opened(seed, V::everyday).await
+    }
+
+    async fn opened(&self, seed: &Seed, settings: fn(&V, &str) -> String) -> Result<Rig<V>, String> {
         let server = Server::start((self.make)(seed)).await.map_err(|error| error.to_string())?;
-        let settings = server.vendor().settings(server.root());
-        let secrets = Given::of(server.vendor());
+        let settings = settings(server.vendor(), server.root());
+        let secrets = Given::of(server.vendor().secrets());
         let opening = Opening { base: Path::new("/nonexistent"), secrets: &secrets };
         let id = TargetId::new("conform").map_err(|error| error.to_string())?;
         let target = (self.open)(id, &settings, &opening).map_err(|fault| fault.to_string())?;
@@ -50,11 +102,11 @@ impl<V: Vendor> Bed<V> {
 }
 
 /// The secrets that a vendor named.
-struct Given(BTreeMap<String, String>);
+pub(crate) struct Given(BTreeMap<String, String>);
 
 impl Given {
-    fn of(vendor: &impl Vendor) -> Self {
-        Self(vendor.secrets().into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    pub(crate) fn of(secrets: Vec<(&'static str, String)>) -> Self {
+        Self(secrets.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 }
 
@@ -78,6 +130,18 @@ pub struct Rig<V> {
     target: Box<dyn Target>,
     cardholders: Vec<CardholderId>,
     levels: Vec<AccessLevelId>,
+}
+
+impl<V: Vendor> Rig<V> {
+    /// The connector.
+    pub fn target(&self) -> &dyn Target {
+        &*self.target
+    }
+
+    /// The vendor behind the server.
+    pub fn vendor(&self) -> &V {
+        self.server.vendor()
+    }
 }
 
 #[async_trait]

@@ -4,7 +4,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use lockstep_conformance::Trouble;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::edit::Edit;
 use crate::message::{Reply, Request};
 use crate::vendor::{Purpose, Vendor};
 
@@ -39,6 +41,8 @@ pub enum Mishap {
     Instead(Reply),
     /// This answer instead, after the vendor did what it was asked.
     LandedThen(Reply),
+    /// The vendor does what it was asked, and its answer is spoilt on the way.
+    Edited(Edit),
     /// A byte now and then.
     Drip,
     /// An answer without end.
@@ -70,6 +74,11 @@ impl When {
         Self { skip, times: 1, ..Self::ALWAYS }
     }
 
+    /// The request after so many others, and every one that follows.
+    pub const fn from(skip: usize) -> Self {
+        Self { skip, ..Self::ALWAYS }
+    }
+
     fn strikes(&mut self, purpose: Purpose) -> bool {
         if self.purpose.is_some_and(|only| only != purpose) {
             return false;
@@ -95,8 +104,15 @@ struct Shared<V> {
     root: String,
     vendor: V,
     mishap: Mutex<Option<(When, Mishap)>>,
+    struck: AtomicUsize,
     log: Mutex<Vec<(Purpose, Request)>>,
+    said: Mutex<Option<Vec<Reply>>>,
+    watcher: OnceLock<Watcher>,
 }
+
+/// Is told of every request when its answer is ready: what it is for, the request, and the status of the answer; `None`
+/// when there will be no answer.
+pub type Watcher = Box<dyn Fn(Purpose, &Request, Option<u16>) + Send + Sync>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,7 +135,15 @@ impl<V: Vendor> Server<V> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let root = format!("http://{address}");
-        let shared = Arc::new(Shared { root, vendor, mishap: Mutex::default(), log: Mutex::default() });
+        let shared = Arc::new(Shared {
+            root,
+            vendor,
+            mishap: Mutex::default(),
+            struck: AtomicUsize::new(0),
+            log: Mutex::default(),
+            said: Mutex::default(),
+            watcher: OnceLock::new(),
+        });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, accepting: Mutex::new(Some(accepting)) })
     }
@@ -136,7 +160,13 @@ impl<V: Vendor> Server<V> {
 
     /// From now on, requests go wrong; instead of whatever went wrong before.
     pub fn mishap(&self, when: When, mishap: Mishap) {
+        self.shared.struck.store(0, Ordering::SeqCst);
         *lock(&self.shared.mishap) = Some((when, mishap));
+    }
+
+    /// How many requests were struck by what goes wrong now.
+    pub fn struck(&self) -> usize {
+        self.shared.struck.load(Ordering::SeqCst)
     }
 
     /// Nothing goes wrong any more.
@@ -144,9 +174,25 @@ impl<V: Vendor> Server<V> {
         *lock(&self.shared.mishap) = None;
     }
 
-    /// What arrived since the last look.
+    /// What arrived since the last look. Nothing, when there is a watcher.
     pub fn arrived(&self) -> Vec<(Purpose, Request)> {
         std::mem::take(&mut *lock(&self.shared.log))
+    }
+
+    /// From now on, the vendor's answers are kept for [`said`](Self::said).
+    pub fn keep_answers(&self) {
+        *lock(&self.shared.said) = Some(Vec::new());
+    }
+
+    /// What the vendor answered since [`keep_answers`](Self::keep_answers), or since the last look.
+    pub fn said(&self) -> Vec<Reply> {
+        lock(&self.shared.said).as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Every request is told to somebody instead of being kept: a server that runs for days must not fill the memory.
+    /// The first watcher stays.
+    pub fn watch(&self, watcher: Watcher) {
+        let _ = self.shared.watcher.set(watcher);
     }
 
     /// Nobody listens any more, and every connection is closed.
@@ -212,44 +258,83 @@ async fn respond<V: Vendor>(
 ) -> Result<hyper::Response<Body>, Break> {
     let request = taken_in(request, &shared.root).await?;
     let purpose = shared.vendor.purpose(&request);
-    lock(&shared.log).push((purpose, request.clone()));
+    if shared.watcher.get().is_none() {
+        lock(&shared.log).push((purpose, request.clone()));
+    }
     let mishap = {
         let mut mishap = lock(&shared.mishap);
         mishap.as_mut().and_then(|(when, what)| when.strikes(purpose).then(|| what.clone()))
     };
-    let answer = |trouble| shared.vendor.answer(&request, trouble);
-    match mishap {
-        None => Ok(sent(answer(None))),
-        Some(Mishap::Trouble(trouble)) => Ok(sent(answer(Some(trouble)))),
-        Some(Mishap::LostAnswer) => {
-            answer(None);
-            Err(break_off())
-        }
-        Some(Mishap::LostRequest) => Err(break_off()),
+    if mishap.is_some() {
+        shared.struck.fetch_add(1, Ordering::SeqCst);
+    }
+    let response = match mishap {
+        None => Ok(sent(shared.answer(&request, None))),
         Some(Mishap::LandedSilence) => {
-            answer(None);
+            shared.answer(&request, None);
+            shared.told(purpose, &request, None);
             std::future::pending().await
         }
-        Some(Mishap::Silence) => std::future::pending().await,
-        Some(Mishap::Instead(reply)) => Ok(sent(reply)),
-        Some(Mishap::LandedThen(reply)) => {
-            answer(None);
+        Some(Mishap::Silence) => {
+            shared.told(purpose, &request, None);
+            std::future::pending().await
+        }
+        Some(mishap) => struck(shared, &request, mishap),
+    };
+    shared.told(purpose, &request, response.as_ref().ok().map(|response| response.status().as_u16()));
+    response
+}
+
+impl<V: Vendor> Shared<V> {
+    fn answer(&self, request: &Request, trouble: Option<Trouble>) -> Reply {
+        let reply = self.vendor.answer(request, trouble);
+        if let Some(said) = &mut *lock(&self.said) {
+            said.push(reply.clone());
+        }
+        reply
+    }
+
+    fn told(&self, purpose: Purpose, request: &Request, status: Option<u16>) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher(purpose, request, status);
+        }
+    }
+}
+
+/// The response to a request with which something goes wrong, other than silence.
+fn struck<V: Vendor>(shared: &Shared<V>, request: &Request, mishap: Mishap) -> Result<hyper::Response<Body>, Break> {
+    let answer = || shared.answer(request, None);
+    match mishap {
+        Mishap::Trouble(trouble) => Ok(sent(shared.answer(request, Some(trouble)))),
+        Mishap::LostAnswer => {
+            answer();
+            Err(break_off())
+        }
+        Mishap::LostRequest | Mishap::Silence | Mishap::LandedSilence => Err(break_off()),
+        Mishap::Instead(reply) => Ok(sent(reply)),
+        Mishap::LandedThen(reply) => {
+            answer();
             Ok(sent(reply))
         }
-        Some(Mishap::Cut) => {
-            let reply = answer(None);
+        Mishap::Edited(edit) => Ok(sent(edit.spoil(answer(), &request.root))),
+        Mishap::Cut => {
+            let reply = answer();
             let length = reply.body.len();
+            if length == 0 {
+                // There is no middle of nothing; the client would take an empty answer for a whole one.
+                return Err(break_off());
+            }
             let half = Bytes::from(reply.body[..length / 2].to_vec());
             Ok(in_pieces(&reply, length, vec![half], Duration::ZERO, true))
         }
-        Some(Mishap::Drip) => {
-            let reply = answer(None);
+        Mishap::Drip => {
+            let reply = answer();
             let pieces = reply.body.chunks(1).map(|byte| Bytes::from(byte.to_vec())).collect();
             Ok(in_pieces(&reply, reply.body.len(), pieces, Duration::from_millis(50), false))
         }
-        Some(Mishap::Flood) => {
+        Mishap::Flood => {
             let blanks = Bytes::from(vec![b' '; 1024 * 1024]);
-            Ok(in_pieces(&answer(None), 1024 * 1024 * 1024, vec![blanks; 1024], Duration::ZERO, false))
+            Ok(in_pieces(&answer(), 1024 * 1024 * 1024, vec![blanks; 1024], Duration::ZERO, false))
         }
     }
 }

@@ -37,6 +37,19 @@ pub trait Vendor: Send + Sync + 'static {
 
     /// The secrets that [`settings`](Self::settings) names, with their values.
     fn secrets(&self) -> Vec<(&'static str, String)>;
+
+    /// The settings as an operator would write them: the same, without the small pages that laws need.
+    fn everyday(&self, root: &str) -> String {
+        let lines = self.settings(root);
+        lines.lines().filter(|line| !line.trim_start().starts_with("page_size")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The fewest requests that this vendor's interface allows, log-in and all: everybody is read once with their levels,
+    /// by the largest pages there are; then so many of them, one after the other, are read, given one level and read again.
+    /// `None` when it is not established.
+    fn minimum(&self, _people: usize, _changes: usize) -> Option<usize> {
+        None
+    }
 }
 
 /// What a request is for.

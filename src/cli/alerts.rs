@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use crate::cli::context::{self, Context};
 use crate::cli::emergency::Open;
-use crate::cli::export;
+use crate::cli::plan_dir::{self, PlanDir};
 use crate::cli::settle::{Settled, Unconfirmed};
+use crate::cli::{export, watch};
 use crate::terminal;
 
 /// What an alert is about. Codes are never reused, and their meaning does not change.
@@ -32,13 +33,24 @@ pub(crate) enum Kind {
     ExportOld,
     /// An offboarding was done and could not be recorded.
     RecordIncomplete,
+    /// Nobody watches for leavers, although somebody should.
+    WatchStill,
+    /// What a watch planned waits for people.
+    PlanWaits,
 }
 
 impl Kind {
     /// Every kind, for the test that holds the documentation.
     #[cfg(test)]
-    const ALL: [Self; 5] =
-        [Self::NotConfirmed, Self::FuseOpen, Self::SpoolDamaged, Self::ExportOld, Self::RecordIncomplete];
+    const ALL: [Self; 7] = [
+        Self::NotConfirmed,
+        Self::FuseOpen,
+        Self::SpoolDamaged,
+        Self::ExportOld,
+        Self::RecordIncomplete,
+        Self::WatchStill,
+        Self::PlanWaits,
+    ];
 
     const fn code(self) -> &'static str {
         match self {
@@ -47,14 +59,16 @@ impl Kind {
             Self::SpoolDamaged => "LA0103",
             Self::ExportOld => "LA0104",
             Self::RecordIncomplete => "LA0105",
+            Self::WatchStill => "LA0106",
+            Self::PlanWaits => "LA0107",
         }
     }
 
     const fn severity(self) -> &'static str {
         match self {
             Self::NotConfirmed => "critical",
-            Self::FuseOpen | Self::SpoolDamaged | Self::RecordIncomplete => "high",
-            Self::ExportOld => "medium",
+            Self::FuseOpen | Self::SpoolDamaged | Self::RecordIncomplete | Self::WatchStill => "high",
+            Self::ExportOld | Self::PlanWaits => "medium",
         }
     }
 }
@@ -109,6 +123,7 @@ pub(crate) async fn after_run(context: &Context, store: &dyn Store, settled: &Se
     let mut all = of_offboardings(&open, &settled.faults, &settled.damaged);
     all.extend(of_fuses(context, store).await);
     all.extend(of_exports(context));
+    all.extend(of_watch(context));
     raise(&context.config.alerts, all).await;
 }
 
@@ -167,6 +182,21 @@ fn of_exports(context: &Context) -> Vec<Alert> {
         }
     };
     old.filter(|one| one.too_old && asked(one)).map(alert).collect()
+}
+
+/// A watch that stands still, or that cannot look.
+fn of_watch(context: &Context) -> Option<Alert> {
+    let mark = watch::last_mark(&context.config.state)?;
+    let why = mark.trouble(context.now())?;
+    let next = "start it again, or mend the way to the directory (`lockstep probe`); until then: lockstep sync";
+    Some(Alert { since: Some(mark.looked.unwrap_or(mark.at)), ..Alert::new(Kind::WatchStill, why, next) })
+}
+
+/// A plan of a watch that waits for people.
+pub(crate) async fn waits(context: &Context, dir: &PlanDir) {
+    let message = format!("part of a plan waits for a person to say yes: {}", dir.path().display());
+    let next = format!("lockstep show {}; then: lockstep approve, and lockstep apply", plan_dir::quoted(dir.path()));
+    raise(&context.config.alerts, vec![Alert::new(Kind::PlanWaits, message, next)]).await;
 }
 
 /// Tells of alerts, in the log and in the file.

@@ -98,9 +98,9 @@ fn add_all(found: &mut Found, errors: &ConfigErrors) {
 
 /// Each section with its kind and settings.
 fn sections(config: &Config) -> impl Iterator<Item = (&'static str, &str, &Settings)> {
-    let directory = ("directory", config.directory.kind.as_str(), &config.directory.settings);
+    let directories = config.directories().map(|directory| ("directory", directory.kind.as_str(), &directory.settings));
     let targets = config.targets.iter().map(|target| ("target", target.kind.as_str(), &target.settings));
-    std::iter::once(directory).chain(targets)
+    directories.chain(targets)
 }
 
 /// What is wrong with the connectors' own parts.

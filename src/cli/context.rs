@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lockstep_config::{Config, Diagnostic, TargetConfig};
+use lockstep_config::{Config, Diagnostic, DirectoryConfig, TargetConfig};
 use lockstep_contract::{Cancel, Cx, Directory, Fault, FaultKind, Opening, Target, TargetId};
 use lockstep_engine::{Clock, NodeId, Store};
+use lockstep_merge::{Merged, Overlay};
 use lockstep_store::SqliteStore;
 
 use crate::cli::{Global, check, failures, files};
@@ -41,6 +42,8 @@ pub(crate) struct Context {
     pub again: String,
     selected: Vec<TargetId>,
     secrets: Stores,
+    /// Who is who in several directories, by the last census.
+    merged: lockstep_merge::Memory,
 }
 
 impl Context {
@@ -62,7 +65,8 @@ impl Context {
         let clock: Clock = Arc::new(Timestamp::now);
         let node = node(clock());
         let secrets = Stores::new(&config.base);
-        Ok(Self { config, terminal, node, clock, cancel: Cancel::default(), again: global.again(), selected, secrets })
+        let (cancel, merged) = Default::default();
+        Ok(Self { config, terminal, node, clock, cancel, again: global.again(), selected, secrets, merged })
     }
 
     /// Now.
@@ -80,9 +84,22 @@ impl Context {
         self.selected.len() < self.config.targets.len()
     }
 
-    /// Opens the directory.
+    /// Opens the directory; of several, all of them as one.
     pub(crate) fn directory(&self) -> Result<Arc<dyn Directory>, Failure> {
-        let configured = &self.config.directory;
+        let authority = self.one_directory(&self.config.directory)?;
+        if self.config.overlays.is_empty() {
+            return Ok(authority);
+        }
+        let overlays = self.config.overlays.iter().map(|overlay| {
+            let directory = self.one_directory(&overlay.directory)?;
+            Ok(Overlay { directory, anchor: overlay.anchor.clone(), missing: overlay.missing })
+        });
+        let merged = Merged::new(authority, overlays.collect::<Result<_, Failure>>()?);
+        Ok(Arc::new(merged.remembering(&self.merged)))
+    }
+
+    /// Opens one directory by itself.
+    pub(crate) fn one_directory(&self, configured: &DirectoryConfig) -> Result<Arc<dyn Directory>, Failure> {
         let kind = connectors::directory(&configured.kind)
             .ok_or_else(|| no_connector("directory", configured.id.as_str(), &configured.kind))?;
         (kind.open)(configured.id.clone(), &configured.settings, &self.opening())

@@ -68,7 +68,8 @@ async fn explain(context: &Context, who: &Who) -> Result<Explained, Failure> {
     let directory = context.directory()?;
     let cx = context.cx();
     let memory = Memory::read(context).await?;
-    let person = the_person(&*directory, &cx, who, &memory).await?;
+    let single = context.config.overlays.is_empty();
+    let person = the_person(&*directory, &cx, who, &memory, single).await?;
     let alike = sharing_keys(&*directory, &cx, &person).await?;
     let groups: BTreeSet<GroupId> = context.targets().flat_map(|target| target.policy.groups()).collect();
     let people = people(&*directory, &cx, &person, alike, &groups).await?;
@@ -147,13 +148,20 @@ impl Memory {
 }
 
 /// The one person that is named. Nobody and several are both refused.
-async fn the_person(directory: &dyn Directory, cx: &Cx, who: &Who, memory: &Memory) -> Result<Person, Failure> {
+async fn the_person(
+    directory: &dyn Directory,
+    cx: &Cx,
+    who: &Who,
+    memory: &Memory,
+    single: bool,
+) -> Result<Person, Failure> {
     let system = directory.info().id.clone();
     let by_id = match who {
         Who::Cardholder { target, id } => Some(memory.person_of(target.as_str(), id).ok_or_else(|| {
             nobody(who).next("the cardholder is linked to nobody yet; name the person by employee: or upn:")
         })?),
-        Who::Key(key) if key.kind() == KeyKind::Directory => PersonId::new(key.value()).ok(),
+        // With several directories, the id may be that of any of them.
+        Who::Key(key) if key.kind() == KeyKind::Directory && single => PersonId::new(key.value()).ok(),
         Who::Key(_) | Who::Bare(_) => None,
     };
     if let Some(id) = by_id {

@@ -41,6 +41,11 @@ fn standing(standing: Option<Standing>) -> String {
         Some(Standing::Active) => "active in the directory".into(),
         Some(Standing::Ended { since: Some(since) }) => format!("ended in the directory since {since}"),
         Some(Standing::Ended { since: None }) => "ended in the directory".into(),
+        Some(Standing::Away { until: Some(until) }) => format!("not here until {until}, says the directory"),
+        Some(Standing::Away { until: None }) => "not here for now, says the directory".into(),
+        Some(Standing::Unconfirmed) => {
+            "active in the directory, not confirmed by another that could not be read".into()
+        }
         Some(Standing::Unknown) => "standing in the directory unknown".into(),
         None => "not in the directory".into(),
     }

@@ -34,8 +34,10 @@ mod secret;
 mod select;
 mod settle;
 mod show;
+mod simulate;
 mod status;
 mod sync;
+mod watch;
 mod worklist;
 
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ pub(crate) struct Probe {}
 pub(crate) struct Probed {
     /// `lockstep/probe/1`.
     schema: &'static str,
-    /// The directory first, then the targets.
+    /// The directories first, then the targets.
     systems: Vec<System>,
 }
 
@@ -50,7 +50,10 @@ impl Probe {
     pub(crate) fn run(self, global: &Global, terminal: Terminal) -> Result<Exit, Failure> {
         let context = Context::load(global, terminal)?;
         let systems = block_on(until_stopped(async {
-            let mut systems = vec![directory(&context).await];
+            let mut systems = Vec::new();
+            for configured in context.config.directories() {
+                systems.push(directory(&context, configured).await);
+            }
             for target in context.targets() {
                 systems.push(target_of(&context, target).await);
             }
@@ -74,8 +77,7 @@ fn exit(systems: &[System]) -> Exit {
     }
 }
 
-async fn directory(context: &Context) -> System {
-    let configured = &context.config.directory;
+async fn directory(context: &Context, configured: &lockstep_config::DirectoryConfig) -> System {
     let blank = System {
         id: configured.id.to_string(),
         side: "directory",
@@ -84,7 +86,7 @@ async fn directory(context: &Context) -> System {
         reached: false,
         checks: Vec::new(),
     };
-    match context.directory() {
+    match context.one_directory(configured) {
         Err(failure) => not_opened(blank, &failure),
         Ok(opened) => {
             let endpoint = opened.info().endpoint.clone();

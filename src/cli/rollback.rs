@@ -172,6 +172,7 @@ fn header(context: &Context, run: RunId, by: &str) -> Header {
         directory: None,
         config_digest: context.config.digest.clone(),
         by: Some(by.trim().to_owned()),
+        occasion: lockstep_core::Occasion::Run,
         reinstate: None,
     }
 }

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use lockstep_config::TargetConfig;
 use lockstep_contract::{ActionId, Directory, Fault, RunId, Target, TargetId};
-use lockstep_core::{Approval, ApprovedPlan, Conditions, History, PlanDocument, RunState, TargetConditions};
+use lockstep_core::{Approval, ApprovedPlan, Conditions, History, Occasion, PlanDocument, RunState, TargetConditions};
 use lockstep_engine::{ApplyOrder, ApplyReport, Beside, Observer, PlanOrder, Planned, Store, TargetOrder};
 
 use crate::cli::context::Context;
@@ -65,16 +66,29 @@ pub(crate) async fn plan(
     store: &dyn Store,
     observer: &dyn Observer,
 ) -> Result<Planned, Failure> {
-    let targets = context
-        .targets()
-        .filter_map(|target| {
-            let reader = systems.targets.get(&target.id)?;
-            Some(TargetOrder { reader: &**reader, policy: &target.policy, limits: &target.limits })
-        })
-        .collect();
+    plan_on(context, systems, store, Occasion::Run, observer).await
+}
+
+/// The targets that could be opened, to be planned for.
+pub(crate) fn target_orders<'a>(context: &'a Context, systems: &'a Systems) -> Vec<TargetOrder<'a>> {
+    let order = |target: &'a TargetConfig| {
+        let reader = systems.targets.get(&target.id)?;
+        Some(TargetOrder { reader: &**reader, policy: &target.policy, limits: &target.limits })
+    };
+    context.targets().filter_map(order).collect()
+}
+
+/// Reads both sides and plans, on an occasion.
+pub(crate) async fn plan_on(
+    context: &Context,
+    systems: &Systems,
+    store: &dyn Store,
+    occasion: Occasion,
+    observer: &dyn Observer,
+) -> Result<Planned, Failure> {
     let order = PlanOrder {
         directory: &*systems.directory,
-        targets,
+        targets: target_orders(context, systems),
         store,
         node: context.node.clone(),
         run: new_run(),
@@ -85,7 +99,8 @@ pub(crate) async fn plan(
         clock: context.clock.clone(),
         observer,
     };
-    let mut planned = lockstep_engine::plan(order).await.map_err(|error| failures::run(error, Wrote::Nothing))?;
+    let mut planned =
+        lockstep_engine::plan_on(order, occasion).await.map_err(|error| failures::run(error, Wrote::Nothing))?;
     planned.unreadable.extend(systems.closed.iter().cloned());
     Ok(planned)
 }

@@ -6,7 +6,7 @@ use schemars::{Schema, schema_for};
 
 use crate::cli::{
     alerts, apply, approve, check, conform, connector, explain, export, fuse, init, offboard, probe, secret, settle,
-    status, sync,
+    simulate, status, sync, watch,
 };
 
 /// Each document with its schema. What comes from another crate is described there and stands here as any value.
@@ -18,6 +18,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("check", schema_for!(check::Checked)),
         ("connector", schema_for!(connector::List)),
         ("connector-conform", schema_for!(conform::Conformance)),
+        ("connector-simulate", schema_for!(simulate::Simulation)),
         ("explain", schema_for!(explain::Explained)),
         ("export", schema_for!(export::Exports<'static>)),
         ("export-manifest", schema_for!(export::Manifest)),
@@ -31,6 +32,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("settle", schema_for!(settle::Document)),
         ("status", schema_for!(status::Standing)),
         ("sync", schema_for!(sync::Synced<'static>)),
+        ("watch", schema_for!(watch::Event)),
     ]
 }
 

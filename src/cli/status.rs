@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::cli::context::{Context, block_on};
 use crate::cli::failures::{self, Wrote};
 use crate::cli::settle::Unconfirmed;
+use crate::cli::watch::{self, Mark};
 use crate::cli::{Global, emergency, export, held, housekeeping};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{self, Terminal};
@@ -41,6 +42,8 @@ pub(crate) struct Standing {
     unsettled: Vec<Open>,
     /// Who was put out by name and may still have access somewhere, until it is read back.
     open: Vec<Unconfirmed>,
+    /// The watch, where there is or was one.
+    watch: Option<Mark>,
     /// Records of emergency offboardings that no run has taken over yet.
     spooled: usize,
     /// Records of emergency offboardings that were damaged, and that nobody has looked at yet.
@@ -104,6 +107,7 @@ async fn read(context: &Context, runs: u32) -> Result<Standing, Failure> {
         targets: Vec::new(),
         unsettled: Vec::new(),
         open: Vec::new(),
+        watch: watch::last_mark(&context.config.state),
         spooled: housekeeping::spooled(&folders)?,
         damaged: folders.broken().iter().map(|path| path.display().to_string()).collect(),
     };
@@ -156,6 +160,19 @@ async fn remembered(
     Ok(())
 }
 
+/// How far the watch is.
+fn watch_line(mark: &Mark, now: Timestamp) -> String {
+    let time = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), minute);
+    let (looked, census) = (time(mark.looked), time(mark.census));
+    let owed = mark.owed.as_ref().map_or_else(String::new, |why| format!(", another is owed: {why}"));
+    let state = match mark.trouble(now) {
+        Some(why) => format!("! {why}"),
+        None if mark.stopped => format!("watch: stopped {}", minute(mark.at)),
+        None => format!("watch: goes on, as of {}", minute(mark.at)),
+    };
+    escape::terminal(&format!("{state}; last look {looked}, last census {census}{owed}"))
+}
+
 fn text(standing: &Standing, now: Timestamp) -> String {
     let mut lines = first(standing);
     if !standing.state {
@@ -174,6 +191,7 @@ fn text(standing: &Standing, now: Timestamp) -> String {
             lines.push(format!("    next, after looking: lockstep fuse reset {} --by NAME", target.target));
         }
     }
+    lines.extend(standing.watch.as_ref().map(|mark| watch_line(mark, now)));
     let all = standing.targets.iter().flat_map(|target| &target.holds);
     let holds: BTreeSet<_> = all.map(|hold| (hold.since, &hold.by, &hold.reason)).collect();
     let open = if standing.open.is_empty() { String::new() } else { format!(", {} NOT out yet", standing.open.len()) };

@@ -1,9 +1,12 @@
 //! `sync`: plan, apply what may run unattended, stage the rest. Then the manual fallback and the roster are written
 //! anew, whatever became of the plan: they matter most when something is down.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use lockstep_core::{Hold, Left};
-use lockstep_engine::{ApplyReport, Store};
+use lockstep_contract::{Fault, TargetId};
+use lockstep_core::{Hold, Left, Occasion, PlanDocument};
+use lockstep_engine::{ApplyReport, Planned, Store};
 use serde::Serialize;
 
 use crate::cli::context::{Context, block_on};
@@ -15,7 +18,7 @@ use crate::cli::plan_dir::PlanDir;
 use crate::cli::progress::{Bars, stop_on_signal};
 use crate::cli::runs::{self, Systems, ToApply};
 use crate::cli::settle::{self, Settled, Unconfirmed};
-use crate::cli::{Global, alerts, held, housekeeping, plan};
+use crate::cli::{Global, alerts, held, housekeeping, plan, watch};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
 
@@ -25,6 +28,9 @@ pub(crate) struct Sync {
     /// Do not write the manual fallback
     #[arg(long)]
     no_export: bool,
+    /// Stay, and put out whoever leaves within seconds; everybody is read again now and then
+    #[arg(long)]
+    watch: bool,
 }
 
 /// The document of `sync --json`.
@@ -61,12 +67,15 @@ pub(crate) struct Synced<'a> {
 
 impl Sync {
     pub(crate) fn run(self, global: &Global, terminal: Terminal) -> Result<Exit, Failure> {
+        if self.watch {
+            return watch::run(global, terminal, !self.no_export);
+        }
         let context = Context::load(global, terminal)?;
         block_on(async {
             stop_on_signal(context.cancel.clone());
             let begun = begin(&context).await;
             let synced = match &begun {
-                Ok((store, settled)) => sync(&context, &**store, settled, self.no_export).await,
+                Ok((store, settled)) => sync(&context, &**store, settled, !self.no_export).await,
                 Err(_) => Ok(Exit::Failed),
             };
             if (begun.is_err() || synced.is_err()) && !self.no_export {
@@ -85,7 +94,7 @@ impl Sync {
 
 /// Before anything else, and whatever else is down: who was put out by name comes first. That goes on without the state,
 /// too, when it cannot be had.
-async fn begin(context: &Context) -> Result<(Box<dyn Store>, Settled), Failure> {
+pub(crate) async fn begin(context: &Context) -> Result<(Box<dyn Store>, Settled), Failure> {
     let with_state = async {
         let store = context.store()?;
         housekeeping::absorb_spool(context, &*store).await?;
@@ -101,19 +110,59 @@ async fn begin(context: &Context) -> Result<(Box<dyn Store>, Settled), Failure> 
     begun
 }
 
-async fn sync(context: &Context, store: &dyn Store, settled: &Settled, no_export: bool) -> Result<Exit, Failure> {
+/// What a run did.
+pub(crate) struct Work {
+    /// The plan.
+    pub document: PlanDocument,
+    /// Its folder.
+    pub dir: PlanDir,
+    /// What ran.
+    pub report: ApplyReport,
+    /// What did not.
+    pub left: Vec<Left>,
+    /// Targets that could not be read whole.
+    pub unreadable: Vec<(TargetId, Fault)>,
+    worklist: Option<String>,
+    exports: Vec<Exported>,
+}
+
+impl Work {
+    /// What ran, with the plan it is about.
+    pub(crate) fn outcome(&self) -> Outcome<'_> {
+        Outcome { document: &self.document, report: &self.report, left: &self.left }
+    }
+
+    /// What it ends with.
+    pub(crate) fn exit(&self) -> Exit {
+        let unreached = !self.unreadable.is_empty() || self.exports.iter().any(|one| one.fault.is_some());
+        let document = &self.document;
+        match self.outcome().exit() {
+            Exit::Done | Exit::Held if unreached => Exit::Partial,
+            Exit::Done if hints::tripped(document) => Exit::Held,
+            Exit::Done | Exit::Held if hints::unread(document) && !hints::tripped(document) => Exit::Unreadable,
+            exit => exit,
+        }
+    }
+}
+
+/// Plans, applies what may run unattended, stages the rest, and writes the manual fallback when that is wanted.
+pub(crate) async fn work(
+    context: &Context,
+    store: &dyn Store,
+    occasion: Occasion,
+    export: bool,
+) -> Result<Work, Failure> {
     let systems = Systems::open(context)?;
     let bars = Bars::new(context.terminal);
     runs::settle(context, &systems.targets, store, &bars).await?;
-    let planned = runs::plan(context, &systems, store, &bars).await;
+    let planned = runs::plan_on(context, &systems, store, occasion, &bars).await;
     bars.clear();
-    let planned = planned?;
-    let document = planned.document;
+    let Planned { document, unreadable } = planned?;
     let dir = plan::write(context, &document, None)?;
     let approved = runs::approve(context, &systems.targets, store, &document, &[], &dir).await?;
     let left = approved.left().to_vec();
     let report = if approved.is_empty() && !left.is_empty() {
-        ApplyReport { run: document.header.run, targets: std::collections::BTreeMap::new() }
+        ApplyReport { run: document.header.run, targets: BTreeMap::new() }
     } else {
         let what = ToApply { document: &document, approved: &approved, fresh: None };
         let report = runs::apply(context, systems.targets, store, what, &bars).await;
@@ -121,23 +170,28 @@ async fn sync(context: &Context, store: &dyn Store, settled: &Settled, no_export
         report?
     };
     housekeeping::after_run(context, store).await;
-    let outcome = Outcome { document: &document, report: &report, left: &left };
-    let worklist = outcome.write_worklist(&dir)?;
-    let exports = if no_export { Vec::new() } else { export::after_run(context).await };
-    let unreadable = planned.unreadable.iter().map(|(target, _)| target.to_string()).collect();
+    let worklist = Outcome { document: &document, report: &report, left: &left }.write_worklist(&dir)?;
+    let worklist = worklist.map(|path| path.display().to_string());
+    let exports = if export { export::after_run(context).await } else { Vec::new() };
+    Ok(Work { document, dir, report, left, unreadable, worklist, exports })
+}
+
+async fn sync(context: &Context, store: &dyn Store, settled: &Settled, export: bool) -> Result<Exit, Failure> {
+    let work = work(context, store, Occasion::Run, export).await?;
     let ids = context.targets().map(|target| &target.id);
     let holds = held::on_any(store, ids).await.map_err(|error| failures::store(error, Wrote::Nothing))?;
-    let worklist = worklist.map(|path| path.display().to_string());
-    let done = Done { outcome: &outcome, dir: &dir, worklist, unreadable, holds, open: settled.unconfirmed() };
-    show(context, done, &exports)?;
-    plan::tell_unreadable(context.terminal, &planned.unreadable);
-    let unreached = !planned.unreadable.is_empty() || exports.iter().any(|one| one.fault.is_some());
-    Ok(match outcome.exit() {
-        Exit::Done | Exit::Held if unreached => Exit::Partial,
-        Exit::Done if hints::tripped(&document) => Exit::Held,
-        Exit::Done | Exit::Held if hints::unread(&document) && !hints::tripped(&document) => Exit::Unreadable,
-        exit => exit,
-    })
+    let outcome = work.outcome();
+    let done = Done {
+        outcome: &outcome,
+        dir: &work.dir,
+        worklist: work.worklist.clone(),
+        unreadable: work.unreadable.iter().map(|(target, _)| target.to_string()).collect(),
+        holds,
+        open: settled.unconfirmed(),
+    };
+    show(context, done, &work.exports)?;
+    plan::tell_unreadable(context.terminal, &work.unreadable);
+    Ok(work.exit())
 }
 
 /// What is to be told.

@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lockstep_contract::{DirectoryId, TargetId, sha256_hex};
+use lockstep_contract::{TargetId, sha256_hex};
 use lockstep_core::ApprovalPolicy;
 use toml::de::DeTable;
 
 use crate::complaint::{ConfigError, ConfigErrors, Source, arrange};
+use crate::directories::{Directories, directories};
 use crate::mapping;
 use crate::redact::hide_secrets;
 use crate::settings::Settings;
@@ -17,7 +18,8 @@ use crate::value::{
     CALL_BUDGET, EXPORT_AGE, OFFBOARD_PATIENCE, approval, export_keep_days, export_recipients, limits,
     offboard_per_hour,
 };
-use crate::{Config, DirectoryConfig, Loaded, TargetConfig};
+use crate::watch::{WatchConfig, watch};
+use crate::{Config, DirectoryConfig, Loaded, OverlayConfig, TargetConfig};
 
 /// No configuration a person wrote is larger than this.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -36,11 +38,10 @@ pub(crate) const FILE_KEYS: &[&str] = &[
     "call_budget",
     "offboard_patience",
     "offboard_per_hour",
+    "watch",
     "directory",
     "target",
 ];
-/// Keys of a `[[directory]]` that are ours; all others are the connector's.
-pub(crate) const DIRECTORY_KEYS: &[&str] = &["id", "kind"];
 /// Keys of a `[[target]]` that are ours; all others are the connector's.
 pub(crate) const TARGET_KEYS: &[&str] = &["id", "kind", "mapping", "limits", "approval"];
 
@@ -68,6 +69,7 @@ pub(crate) struct Top {
     pub(crate) call_budget: Duration,
     pub(crate) offboard_patience: Duration,
     pub(crate) offboard_per_hour: usize,
+    pub(crate) watch: WatchConfig,
 }
 
 pub(crate) fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
@@ -84,13 +86,13 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     let whole = Section::new(root.get_ref(), 0..0);
     refuse_later(&whole, &mut report);
     let top = top(&whole, &opened.base, &mut report);
-    let directory = directory(&whole, &mut report);
+    let Directories { authority, overlays } = directories(&whole, &mut report);
     let targets = targets(&whole, &opened, top.approval, &mut report);
     let Report { mut errors, mut warnings, .. } = report;
     arrange(&mut warnings, &name);
-    match directory {
+    match authority {
         Some(directory) if errors.is_empty() => {
-            let config = assemble(path, opened, directory, targets, top);
+            let config = assemble(path, opened, (directory, overlays), targets, top);
             Ok(Loaded { config, warnings })
         }
         _ => {
@@ -102,12 +104,19 @@ pub(crate) fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     }
 }
 
-fn assemble(path: &Path, opened: Opened, directory: DirectoryConfig, targets: Vec<TargetConfig>, top: Top) -> Config {
+fn assemble(
+    path: &Path,
+    opened: Opened,
+    (directory, overlays): (DirectoryConfig, Vec<OverlayConfig>),
+    targets: Vec<TargetConfig>,
+    top: Top,
+) -> Config {
     Config {
         path: path.to_path_buf(),
         base: opened.base,
         digest: opened.digest,
         directory,
+        overlays,
         targets,
         state: top.state,
         spool_second: top.spool_second,
@@ -120,6 +129,7 @@ fn assemble(path: &Path, opened: Opened, directory: DirectoryConfig, targets: Ve
         call_budget: top.call_budget,
         offboard_patience: top.offboard_patience,
         offboard_per_hour: top.offboard_per_hour,
+        watch: top.watch,
     }
 }
 
@@ -174,7 +184,10 @@ pub(crate) fn syntax_error(source: &Source, error: &toml::de::Error) -> ConfigEr
 /// Keys that the design has and this version has not, and those that nobody knows.
 fn refuse_later(whole: &Section<'_>, report: &mut Report) {
     const LATER: [(&str, &str); 4] = [
-        ("schedule", "run `lockstep sync` from a timer of the operating system"),
+        (
+            "schedule",
+            "run `lockstep sync` from a timer of the operating system, or `lockstep sync --watch` as a service",
+        ),
         ("store", "the state is kept in SQLite in the folder that `state` names"),
         ("notify", "read the exit code and the summary of each run"),
         ("audit", "the log of each run is kept in the folder that `state` names"),
@@ -232,33 +245,8 @@ pub(crate) fn top(whole: &Section<'_>, base: &Path, report: &mut Report) -> Top 
         call_budget,
         offboard_patience,
         offboard_per_hour,
+        watch: watch(whole, report),
     }
-}
-
-/// The one directory.
-fn directory(whole: &Section<'_>, report: &mut Report) -> Option<DirectoryConfig> {
-    let mut found = Vec::new();
-    let sections = whole.tables("directory", report);
-    if whole.get("directory").is_none() {
-        let complaint = report.at(0..0, "there is no [[directory]]");
-        report.refuse(complaint.help("add one: [[directory]] with `id` and `kind`, such as kind = \"ldap\""));
-    }
-    for (index, section) in sections.iter().enumerate() {
-        if index > 0 {
-            let complaint = report.at(section.span.clone(), "a second [[directory]]: this version reads exactly one");
-            let help = "keep the one that says who exists; several directories come in a later version";
-            report.refuse(complaint.label("one too many").help(help));
-        }
-        found.push(one_directory(section, index, report));
-    }
-    found.into_iter().next().flatten()
-}
-
-pub(crate) fn one_directory(section: &Section<'_>, index: usize, report: &mut Report) -> Option<DirectoryConfig> {
-    let id = required_id::<DirectoryId>(section, "\"corp\"", report);
-    let kind = required_kind(section, "\"ldap\"", report);
-    let settings = Settings::new(&report.source, "directory", index, DIRECTORY_KEYS, section.span.clone());
-    Some(DirectoryConfig { id: id?.0, kind: kind?, settings })
 }
 
 /// Every target, ordered by id.
@@ -333,7 +321,7 @@ fn read_mapping(
     }
 }
 
-fn required_id<T: std::str::FromStr>(
+pub(crate) fn required_id<T: std::str::FromStr>(
     section: &Section<'_>,
     example: &str,
     report: &mut Report,
@@ -346,7 +334,7 @@ where
     Some((id, text.span))
 }
 
-fn required_kind(section: &Section<'_>, example: &str, report: &mut Report) -> Option<String> {
+pub(crate) fn required_kind(section: &Section<'_>, example: &str, report: &mut Report) -> Option<String> {
     let text = section.required_text("kind", example, report)?;
     if text.value.is_empty() {
         let complaint = report.at(text.span, "`kind` is empty");

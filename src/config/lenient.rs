@@ -11,7 +11,8 @@ use lockstep_core::ApprovalPolicy;
 use toml::de::DeTable;
 
 use crate::complaint::{ConfigError, Source};
-use crate::file::{Opened, one_directory, one_target, open, read_text, syntax_error, top};
+use crate::directories::directories;
+use crate::file::{Opened, one_target, open, read_text, syntax_error, top};
 use crate::table::{Report, Section};
 use crate::value::{CALL_BUDGET, OFFBOARD_PATIENCE, OFFBOARD_PER_HOUR};
 use crate::{DirectoryConfig, TargetConfig};
@@ -92,8 +93,7 @@ fn read(opened: &Opened) -> LenientLoaded {
     note("configuration", report, &mut broken);
 
     let mut report = Report::new(source.clone());
-    let directories = whole.tables("directory", &mut report);
-    let directory = directories.first().and_then(|section| one_directory(section, 0, &mut report));
+    let directory = directories(&whole, &mut report).authority;
     note("directory", report, &mut broken);
 
     let mut report = Report::new(source.clone());

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod complaint;
+mod directories;
 mod file;
 mod lenient;
 mod mapping;
@@ -18,18 +19,20 @@ mod reference;
 mod settings;
 mod table;
 mod value;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lockstep_contract::{DirectoryId, TargetId};
-use lockstep_core::{Limits, Policy};
+use lockstep_core::{Anchor, Limits, Missing, Policy};
 
 pub use complaint::{ConfigError, ConfigErrors, Diagnostic};
 pub use lenient::{LenientLoaded, load_lenient};
 pub use mapping::{LoadedMapping, load_mapping};
 pub use reference::{CONNECTOR_TITLE, core_reference, reference_markdown};
 pub use settings::Settings;
+pub use watch::{CensusWhen, WatchConfig};
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -40,8 +43,10 @@ pub struct Config {
     pub base: PathBuf,
     /// SHA-256 of the file, in hex.
     pub digest: String,
-    /// Where people and groups are read.
+    /// Where people and groups are read: of several, the one that says who exists.
     pub directory: DirectoryConfig,
+    /// The other directories, in the order of the file.
+    pub overlays: Vec<OverlayConfig>,
     /// The systems kept in step, ordered by id.
     pub targets: Vec<TargetConfig>,
     /// The folder of the database, the roster and the spool, absolute.
@@ -66,9 +71,16 @@ pub struct Config {
     pub offboard_patience: Duration,
     /// How many people one operator may put out within an hour without a second person.
     pub offboard_per_hour: usize,
+    /// The rhythm of `sync --watch`.
+    pub watch: WatchConfig,
 }
 
 impl Config {
+    /// Every directory, the authority first.
+    pub fn directories(&self) -> impl Iterator<Item = &DirectoryConfig> {
+        std::iter::once(&self.directory).chain(self.overlays.iter().map(|overlay| &overlay.directory))
+    }
+
     /// The target with this id.
     pub fn target(&self, id: &TargetId) -> Option<&TargetConfig> {
         self.targets.iter().find(|target| target.id == *id)
@@ -84,6 +96,17 @@ pub struct DirectoryConfig {
     pub kind: String,
     /// What that connector is told.
     pub settings: Settings,
+}
+
+/// A `[[directory]]` beside the one that says who exists.
+#[derive(Debug, Clone)]
+pub struct OverlayConfig {
+    /// The directory.
+    pub directory: DirectoryConfig,
+    /// By what its people are recognised.
+    pub anchor: Anchor,
+    /// What it means that it does not know somebody.
+    pub missing: Missing,
 }
 
 /// One `[[target]]`.

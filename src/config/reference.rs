@@ -10,6 +10,8 @@ use lockstep_core::Limits;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::json;
 
+#[cfg(test)]
+use shape::Watch;
 use shape::{DirectoryTable, File, LIMITS, Level, Mapping, Scope, TargetTable};
 
 /// The start of the title of a connector's section; such sections follow those of the core.
@@ -68,7 +70,8 @@ mod tests {
     fn every_key_is_described_and_every_description_has_a_key() {
         let read = [
             (schema::<File>(), crate::file::FILE_KEYS),
-            (schema::<DirectoryTable>(), crate::file::DIRECTORY_KEYS),
+            (schema::<DirectoryTable>(), crate::directories::DIRECTORY_KEYS),
+            (schema::<Watch>(), crate::watch::WATCH_KEYS),
             (schema::<TargetTable>(), crate::file::TARGET_KEYS),
             (schema::<Mapping>(), crate::mapping::MAPPING_KEYS),
             (schema::<Scope>(), crate::mapping::SCOPE_KEYS),

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CorrelationKey, Cursor, Cx, DirectoryId, Fault, FaultKind, FieldName, GroupId, Health, Membership, Page, Person,
-    PersonId,
+    CorrelationKey, Cursor, Cx, DirectoryId, Entitled, Fault, FaultKind, FieldName, GroupId, Health, Membership, Page,
+    Person, PersonId,
 };
 
 /// A source of people and groups: Active Directory, LDAP, Entra ID, an HR feed.
@@ -37,6 +37,13 @@ pub trait Directory: Send + Sync {
 
     /// The one person with this immutable id. [`Presence::Gone`] is said only with a proof; doubt is a fault.
     async fn lookup(&self, cx: &Cx, id: &PersonId) -> Result<Presence, Fault>;
+
+    /// Whether [`people`](Self::people) would give the person with this id, by the configured place and filter alone.
+    /// Asked about somebody whom [`lookup`](Self::lookup) has just shown. "No" needs evidence: an entry that was read and
+    /// stands elsewhere, say. Not to be found within is none; that, and every connector that cannot tell, is "unknown".
+    async fn in_reach(&self, _cx: &Cx, _id: &PersonId) -> Result<Entitled, Fault> {
+        Ok(Entitled::Unknown)
+    }
 
     /// For each of these groups that the person is in, the shortest chain of groups from it down to the one that names
     /// the person. For `explain`.
@@ -113,14 +120,16 @@ pub type GroupPath = Vec<String>;
 #[serde(transparent)]
 pub struct Watermark(pub String);
 
-/// Whom to look at.
+/// Whom to look at: everybody who changed, and everybody who was put into or taken out of a group, whichever group in
+/// between it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// People who may have changed.
     pub people: Vec<PersonId>,
     /// The next watermark.
     pub next: Watermark,
-    /// The old watermark was lost or reset: a census is needed.
+    /// The old watermark was lost or reset, or something happened of which it cannot be told whom it concerns: a census is
+    /// needed, which begins after this answer.
     pub reset: bool,
 }
 

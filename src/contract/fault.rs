@@ -31,6 +31,9 @@ pub enum FaultKind {
     Unsupported,
     /// The peer broke its own rules; stop this system, nothing it said is trusted.
     Protocol,
+    /// The change was handed over, and what became of it cannot be seen yet: ask again later. No failure of the system,
+    /// and no reason to send anything again.
+    Unconfirmed,
     /// We were asked to stop.
     Cancelled,
 }
@@ -47,6 +50,7 @@ impl FaultKind {
             | Self::Invalid
             | Self::Unsupported
             | Self::Protocol
+            | Self::Unconfirmed
             | Self::Cancelled => false,
         }
     }
@@ -63,6 +67,7 @@ impl FaultKind {
             Self::Invalid => "refused as invalid",
             Self::Unsupported => "not supported",
             Self::Protocol => "protocol broken",
+            Self::Unconfirmed => "not confirmed yet",
             Self::Cancelled => "cancelled",
         }
     }

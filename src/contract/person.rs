@@ -30,6 +30,15 @@ pub enum Standing {
         /// Since when, where the source says so.
         since: Option<Timestamp>,
     },
+    /// Read as not here for a while: not started yet, or on leave. Access is as that of somebody who has ended, and comes
+    /// back when this is over.
+    Away {
+        /// Until when, where the source says so.
+        until: Option<Timestamp>,
+    },
+    /// Read as active in the directory that says who exists, while another one that may end people could not be read. No
+    /// step may rest on it; yet it is nobody missing.
+    Unconfirmed,
     /// The state could not be read, or the source contradicts itself. No step may rest on it.
     Unknown,
 }

@@ -48,7 +48,7 @@ pub enum Reduction {
 pub enum Step {
     /// Take access away.
     Reduce(Reduction),
-    /// Create the cardholder, active, without levels or credentials.
+    /// Create the cardholder, active (where the PACS has a flag for that), without levels or credentials.
     Provision {
         /// All fields of the new record.
         profile: Profile,

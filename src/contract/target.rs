@@ -118,7 +118,8 @@ pub enum Granularity {
 pub enum Suspend {
     /// The record has a flag.
     CardholderFlag,
-    /// There is no flag; every credential is switched off.
+    /// There is no flag; every credential is switched off. The status of a record follows from its credentials: active while
+    /// one works, suspended otherwise, also when there is none. Levels are given only to somebody with one that works.
     EveryCredential,
 }
 

@@ -8,7 +8,7 @@ use lockstep_contract::{Action, ActionId, DirectoryId, RunId, Subject, TargetId,
 use serde::{Deserialize, Serialize};
 
 use crate::guard::Guarded;
-use crate::{Facts, Finding, LaneKind, Limits, LinkProposal, Reinstatement, Tally, Trip, Who};
+use crate::{Facts, Finding, LaneKind, Limits, LinkProposal, Occasion, Reinstatement, Tally, Trip, Who};
 
 /// The format name in the header. A reader refuses any other.
 pub const PLAN_FORMAT: &str = "lockstep/plan/1";
@@ -47,6 +47,9 @@ pub struct Header {
     /// Who asked for it, where that is one person, who may not approve it then (T04).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// How it came about.
+    #[serde(default, skip_serializing_if = "Occasion::is_run")]
+    pub occasion: Occasion,
     /// Whom it lets back in, after an offboarding by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reinstate: Option<Reinstatement>,

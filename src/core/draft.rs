@@ -7,6 +7,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Finding, Lane, LinkProposal, Revoke, Stage};
 
+/// How a plan came about. What a watch plans counts towards one and the same limit within an hour: an accident that comes
+/// drop by drop must not get through because each look sees little of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Occasion {
+    /// Somebody, or a timer, asked for a run.
+    #[default]
+    Run,
+    /// A watch reads everybody.
+    Census,
+    /// A watch was told that something changed about a few people, and planned for them alone. Nothing but reductions.
+    Notice,
+}
+
+impl Occasion {
+    /// True for an ordinary run.
+    pub fn is_run(&self) -> bool {
+        *self == Self::Run
+    }
+}
+
 /// Actions of one lane on one target, ordered by subject. Only planning makes one, and nothing but a guard takes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan<L: Lane> {
@@ -35,6 +56,8 @@ pub struct Draft {
     pub(crate) protected: BTreeSet<ActionId>,
     /// It undoes a run (`inverse`), so it read no directory. `false` for everything that planning makes.
     pub(crate) undo: bool,
+    /// How it came about.
+    pub(crate) occasion: Occasion,
 }
 
 impl Draft {
@@ -71,6 +94,13 @@ impl Draft {
     /// The numbers of the summary.
     pub const fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// The same, on this occasion.
+    #[must_use]
+    pub fn on(mut self, occasion: Occasion) -> Self {
+        self.occasion = occasion;
+        self
     }
 
     /// True when there is nothing to do and nothing to record.

@@ -83,6 +83,8 @@ codes! {
     Protected = "LS0118", Hold, "protected cardholder";
     /// The cardholder is outside the configured site or partition.
     ForeignSite = "LS0119", Note, "belongs to another site";
+    /// Somebody has no credential that works, on a PACS that knows no access without one.
+    CredentialAwaited = "LS0120", Note, "no credential that works yet";
 
     /// Guard: more people would lose access in this run than allowed.
     BlastRadius = "LS0201", Hold, "too many people would lose access";

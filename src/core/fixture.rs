@@ -104,6 +104,8 @@ pub(crate) fn history(people: u64) -> History {
         groups: BTreeMap::new(),
         levels: BTreeMap::new(),
         cardholders: Some(people),
+        managed: Some(people),
+        reduced_hour: 0,
         reduced_day: 0,
         reduced_week: 0,
         policy_digest: Some(POLICY_DIGEST.into()),
@@ -151,6 +153,7 @@ impl Sketch {
             facts,
             protected: BTreeSet::new(),
             undo: false,
+            occasion: crate::Occasion::Run,
         };
         Self { draft, next: 0 }
     }
@@ -347,6 +350,7 @@ pub(crate) fn header() -> Header {
         directory: Some(lockstep_contract::DirectoryId::new("corp").expect("id")),
         config_digest: "config-1".into(),
         by: None,
+        occasion: crate::Occasion::Run,
         reinstate: None,
     }
 }

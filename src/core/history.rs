@@ -21,6 +21,12 @@ pub struct History {
     pub levels: LevelCounts,
     /// Cardholders at the last complete read.
     pub cardholders: Option<u64>,
+    /// Linked cardholders that were active and ours at the last complete read; `None` where that was not counted.
+    #[serde(default)]
+    pub managed: Option<u64>,
+    /// Cardholders whose access was reduced in the last hour.
+    #[serde(default)]
+    pub reduced_hour: u64,
     /// Cardholders whose access was reduced in the last 24 hours.
     pub reduced_day: u64,
     /// Cardholders whose access was reduced in the last 7 days.

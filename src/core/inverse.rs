@@ -94,6 +94,7 @@ fn empty(target: &TargetInfo, now_on_pacs: &BTreeMap<CardholderId, Cardholder>) 
         },
         protected: BTreeSet::new(),
         undo: true,
+        occasion: crate::Occasion::Run,
     }
 }
 
@@ -158,7 +159,7 @@ fn action(inputs: &UndoInputs<'_>, touched: &Touched<'_>, now: &Cardholder, step
         subject,
         person: touched.last.action.person.clone(),
         basis: Some(now.digest()),
-        expect: expectation(now, &steps),
+        expect: expectation(now, &steps, inputs.target.capabilities.suspend),
         steps,
         because: Reason { situation: touched.last.action.because.situation, why: vec![why] },
     }

@@ -28,6 +28,7 @@ mod lane;
 mod lifecycle;
 mod limits;
 mod links;
+mod overlay;
 mod plan;
 mod policy;
 mod snapshot;
@@ -38,7 +39,7 @@ pub use approve::{
     Approved, ApprovedPlan, Barred, Conditions, Left, LeftBecause, Refusal, TargetConditions, approve, barred, is_own,
 };
 pub use document::{Entry, EntryState, Header, PLAN_FORMAT, PlanDocument, TargetSection};
-pub use draft::{Draft, Facts, LevelFacts, Plan, Tally, Who};
+pub use draft::{Draft, Facts, LevelFacts, Occasion, Plan, Tally, Who};
 pub use explain::{Explanation, LevelVerdict, explain};
 pub use finding::{Code, Finding, Severity};
 pub use guard::{Guarded, guard};
@@ -50,7 +51,8 @@ pub use lane::{Lane, LaneKind, Revoke, Stage};
 pub use lifecycle::{ActionEvent, ActionState, Illegal, RunEvent, RunState, next_action, next_run};
 pub use limits::{Ceiling, LimitError, Limits};
 pub use links::{Link, LinkOrigin, LinkProposal, Links, Looked};
-pub use plan::{Inputs, absentees, plan};
+pub use overlay::{Anchor, Missing};
+pub use plan::{Inputs, Remembered, absentees, notice, plan};
 pub use policy::{
     Approval, ApprovalPolicy, Mover, OutOfScope, Ownership, Policy, Rule, RuleSource, ScopeRule, Template,
     TemplateError,

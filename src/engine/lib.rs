@@ -22,6 +22,7 @@ mod returning;
 mod sending;
 mod settling;
 mod store;
+mod watch;
 
 pub use applying::{apply, apply_beside, settle};
 pub use fuse::fuse_ceiling;
@@ -30,9 +31,10 @@ pub use order::{
     ActionReport, ApplyOrder, ApplyReport, Beside, Clock, Desk, Nobody, NotLifted, NotOurs, Observer, PlanOrder,
     Progress, RunError, TargetOrder, TargetReport,
 };
-pub use planning::{Planned, plan};
+pub use planning::{Planned, plan, plan_on};
 pub use returning::{ReturnError, ReturnOrder, plan_return};
 pub use store::{
-    Epoch, Fuse, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunKind, RunRecord, SpoolEntry, Store,
-    StoreError,
+    Epoch, Fuse, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, Owed, RunKind, RunRecord, SpoolEntry,
+    Store, StoreError, Watched,
 };
+pub use watch::{CarriedOut, Hands, Pass, Trouble, Watch, WatchOrder};

@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt;
 use futures::future::join3;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{Cx, Fault, FaultKind, PersonId, RunId, Scope, ServerMark, TargetId};
+use lockstep_contract::{Cx, Directory, Fault, FaultKind, PersonId, RunId, Scope, ServerMark, TargetId};
 use lockstep_core::{
-    Code, DirectorySnapshot, Guarded, Header, Inputs, Links, Looked, PLAN_FORMAT, PlanDocument, RunEvent, RunState,
-    TargetSnapshot, Trip, absentees, guard,
+    Code, DirectorySnapshot, Guarded, Header, Inputs, Links, Looked, Occasion, PLAN_FORMAT, PlanDocument, RunEvent,
+    RunState, TargetSnapshot, Trip, absentees, guard,
 };
 
 use crate::layers::Way;
 use crate::lease::leased;
-use crate::{Epoch, Observation, PlanOrder, RunError, RunKind, RunRecord, StoreError, TargetOrder, layers, reading};
+use crate::{
+    Epoch, Observation, PlanOrder, RunError, RunKind, RunRecord, Store, StoreError, TargetOrder, layers, reading,
+};
 
 /// So many targets are read at one time, at most: each reading is held in memory until its target is planned.
 const TARGETS_AT_ONCE: usize = 2;
@@ -37,11 +39,19 @@ pub struct Planned {
 /// When the directory, or every target, could not be read whole; when another server answered for the directory; when
 /// the memory failed; and when the run was asked to stop. Nothing is planned then.
 pub async fn plan(order: PlanOrder<'_>) -> Result<Planned, RunError> {
-    let order = &order;
-    leased(order.store, &order.node, &order.clock, |epoch| run(order, epoch)).await
+    plan_on(order, Occasion::Run).await
 }
 
-async fn run(order: &PlanOrder<'_>, epoch: Epoch) -> Result<Planned, RunError> {
+/// As [`plan`], on this occasion.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_on(order: PlanOrder<'_>, occasion: Occasion) -> Result<Planned, RunError> {
+    let order = &order;
+    leased(order.store, &order.node, &order.clock, |epoch| run(order, occasion, epoch)).await
+}
+
+async fn run(order: &PlanOrder<'_>, occasion: Occasion, epoch: Epoch) -> Result<Planned, RunError> {
     let began = (order.clock)();
     let record = RunRecord {
         run: order.run,
@@ -53,7 +63,7 @@ async fn run(order: &PlanOrder<'_>, epoch: Epoch) -> Result<Planned, RunError> {
         summary: String::new(),
     };
     order.store.begin(epoch, &record).await?;
-    match read_and_plan(order, epoch, began).await {
+    match read_and_plan(order, occasion, epoch, began).await {
         Ok(planned) => {
             finish(order, epoch, &planned).await?;
             Ok(planned)
@@ -84,9 +94,14 @@ async fn finish(order: &PlanOrder<'_>, epoch: Epoch, planned: &Planned) -> Resul
     Ok(())
 }
 
-async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> Result<Planned, RunError> {
+async fn read_and_plan(
+    order: &PlanOrder<'_>,
+    occasion: Occasion,
+    epoch: Epoch,
+    now: Timestamp,
+) -> Result<Planned, RunError> {
     let cx = Cx { run: Some(order.run), budget: order.call_budget, cancel: order.cancel.clone() };
-    let mark = server_mark(order, &cx, now).await?;
+    let mark = server_mark(order.directory, order.store, &cx, now).await?;
     let each: Vec<_> = order.targets.iter().map(|target| reading::target(target.reader, &cx, order.observer)).collect();
     let mut reads = futures::stream::iter(each).buffered(TARGETS_AT_ONCE);
     let (people, mut read, first) = join3(read_people(order, &cx), reads.next(), first_links(order)).await;
@@ -109,7 +124,7 @@ async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> R
                     Some(links) => links,
                     None => order.store.links(&id).await?,
                 };
-                let judged = judge(order, target, &people, &cardholders, links, &looked, now).await?;
+                let judged = judge(order, target, (&people, &cardholders, &looked), links, (occasion, now)).await?;
                 drop(cardholders);
                 order.store.observe(epoch, &id, &observation(&judged, order.run), now).await?;
                 guarded.push((target.reader.info().clone(), judged));
@@ -128,7 +143,7 @@ async fn read_and_plan(order: &PlanOrder<'_>, epoch: Epoch, now: Timestamp) -> R
     {
         return Err(RunError::Unreadable { system: target.to_string(), fault });
     }
-    Ok(Planned { document: PlanDocument::build(header(order, now), guarded), unreadable })
+    Ok(Planned { document: PlanDocument::build(header(order, occasion, now), guarded), unreadable })
 }
 
 /// The links of the target that is planned first.
@@ -159,31 +174,40 @@ async fn read_people(order: &PlanOrder<'_>, cx: &Cx) -> Result<DirectorySnapshot
     let fields = order.targets.iter().flat_map(|target| target.policy.fields()).collect();
     let scope = Scope { fields };
     let read = reading::directory(order.directory, cx, &scope, &groups, order.observer).await;
-    read.map_err(|fault| unreadable_directory(order, fault))
+    read.map_err(|fault| unreadable_directory(order.directory, fault))
 }
 
-fn unreadable_directory(order: &PlanOrder<'_>, fault: Fault) -> RunError {
+pub(crate) fn unreadable_directory(directory: &dyn Directory, fault: Fault) -> RunError {
     match fault.kind {
         FaultKind::Cancelled => RunError::Cancelled,
-        _ => RunError::Unreadable { system: order.directory.info().id.to_string(), fault },
+        _ => RunError::Unreadable { system: directory.info().id.to_string(), fault },
     }
 }
 
 /// The names under which marks are remembered: the directory as a whole, and each replica for itself.
-fn mark_names(order: &PlanOrder<'_>, mark: &ServerMark) -> Vec<String> {
-    let directory = &order.directory.info().id;
+fn mark_names(directory: &dyn Directory, mark: &ServerMark) -> Vec<String> {
+    let directory = &directory.info().id;
     let replica = mark.replica.as_ref().map(|replica| format!("{directory}#{replica}"));
     std::iter::once(directory.to_string()).chain(replica).collect()
 }
 
-async fn server_mark(order: &PlanOrder<'_>, cx: &Cx, now: Timestamp) -> Result<Option<ServerMark>, RunError> {
-    let info = order.directory.info();
-    let health = layers::read(cx, Way::to(info.id.as_str()), "ask which server this is", || order.directory.probe(cx));
-    let Some(mark) = health.await.map_err(|fault| unreadable_directory(order, fault))?.server else {
+/// Which server answers; none where that cannot be told.
+///
+/// # Errors
+/// When it is another one than before, or one that went back.
+pub(crate) async fn server_mark(
+    directory: &dyn Directory,
+    store: &dyn Store,
+    cx: &Cx,
+    now: Timestamp,
+) -> Result<Option<ServerMark>, RunError> {
+    let info = directory.info();
+    let health = layers::read(cx, Way::to(info.id.as_str()), "ask which server this is", || directory.probe(cx));
+    let Some(mark) = health.await.map_err(|fault| unreadable_directory(directory, fault))?.server else {
         return Ok(None);
     };
-    for name in mark_names(order, &mark) {
-        if let Some(before) = order.store.server_mark(&name).await?
+    for name in mark_names(directory, &mark) {
+        if let Some(before) = store.server_mark(&name).await?
             && let Some(detail) = reading::other_server(&before, &mark)
         {
             return Err(RunError::OtherServer { directory: info.id.clone(), detail });
@@ -198,7 +222,7 @@ async fn server_mark(order: &PlanOrder<'_>, cx: &Cx, now: Timestamp) -> Result<O
 }
 
 async fn remember_mark(order: &PlanOrder<'_>, epoch: Epoch, mark: &ServerMark) -> Result<(), StoreError> {
-    for name in mark_names(order, mark) {
+    for name in mark_names(order.directory, mark) {
         order.store.mark_server(epoch, &name, mark).await?;
     }
     Ok(())
@@ -207,11 +231,9 @@ async fn remember_mark(order: &PlanOrder<'_>, epoch: Epoch, mark: &ServerMark) -
 async fn judge(
     order: &PlanOrder<'_>,
     target: &TargetOrder<'_>,
-    people: &DirectorySnapshot,
-    cardholders: &TargetSnapshot,
+    (people, cardholders, looked): (&DirectorySnapshot, &TargetSnapshot, &BTreeMap<PersonId, Looked>),
     links: Links,
-    looked: &BTreeMap<PersonId, Looked>,
-    now: Timestamp,
+    (occasion, now): (Occasion, Timestamp),
 ) -> Result<Guarded, StoreError> {
     let info = target.reader.info();
     let holds = order.store.holds(&info.id).await?;
@@ -228,7 +250,7 @@ async fn judge(
         now,
     });
     drop(links);
-    Ok(guard(draft, target.policy, target.limits, &history))
+    Ok(guard(draft.on(occasion), target.policy, target.limits, &history))
 }
 
 /// True when this trip is about a drop in what was counted.
@@ -251,11 +273,12 @@ fn observation(judged: &Guarded, run: RunId) -> Observation {
         groups: facts.groups.iter().filter_map(|(group, members)| Some((group.clone(), (*members)?))).collect(),
         levels: facts.levels.iter().map(|(level, facts)| (level.clone(), facts.holders)).collect(),
         cardholders: facts.cardholders,
+        managed: Some(facts.managed),
         disputed,
     }
 }
 
-fn header(order: &PlanOrder<'_>, now: Timestamp) -> Header {
+fn header(order: &PlanOrder<'_>, occasion: Occasion, now: Timestamp) -> Header {
     let hours = order.targets.iter().map(|target| target.limits.plan_age_hours).min().unwrap_or(24);
     Header {
         format: PLAN_FORMAT.to_owned(),
@@ -266,6 +289,7 @@ fn header(order: &PlanOrder<'_>, now: Timestamp) -> Header {
         directory: Some(order.directory.info().id.clone()),
         config_digest: order.config_digest.clone(),
         by: None,
+        occasion,
         reinstate: None,
     }
 }

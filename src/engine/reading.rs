@@ -122,7 +122,7 @@ pub(crate) async fn directory(
 
 /// The members of all groups. A group that was not answered for is unreadable; one that failed for a moment is asked
 /// for again.
-async fn members(
+pub(crate) async fn members(
     directory: &dyn Directory,
     cx: &Cx,
     groups: &BTreeSet<GroupId>,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use lockstep_contract::{Cardholder, CardholderId, Cx, Fault, FaultKind, RunId, TargetId, TargetReader};
 use lockstep_core::{
-    Guarded, Header, Lift, PLAN_FORMAT, PlanDocument, Reinstatement, RestoreInputs, RunState, Who, guard, restore,
+    Guarded, Header, Lift, Occasion, PLAN_FORMAT, PlanDocument, Reinstatement, RestoreInputs, RunState, Who, guard,
+    restore,
 };
 
 use crate::{Clock, HeldOut, JournalEntry, NodeId, RunKind, RunRecord, Store, StoreError, TargetOrder};
@@ -183,6 +184,7 @@ fn header(order: &ReturnOrder<'_>, names: BTreeSet<String>, created: Timestamp) 
         directory: None,
         config_digest: order.config_digest.clone(),
         by: Some(order.by.clone()),
+        occasion: Occasion::Run,
         reinstate: Some(Reinstatement {
             who: order.who.clone(),
             reason: order.reason.clone(),

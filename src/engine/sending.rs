@@ -154,6 +154,9 @@ impl<'a> Site<'a> {
 
     /// Counts a failure, and stops the target when it is one of the whole system, or one too many.
     pub(crate) fn failed(&self, kind: Option<FaultKind>, detail: &str) {
+        if kind == Some(FaultKind::Unconfirmed) {
+            return; // An importer that takes its time fails nobody; the action stays open.
+        }
         let mut health = locked(&self.health);
         health.in_a_row += 1;
         health.failures += 1;

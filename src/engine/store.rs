@@ -8,7 +8,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{Action, ActionId, Cardholder, CardholderId, RunId, ServerMark, TargetId};
+use lockstep_contract::{
+    Action, ActionId, Cardholder, CardholderId, DirectoryId, PersonId, RunId, ServerMark, TargetId, Watermark,
+};
 use lockstep_core::{
     ActionEvent, ActionState, History, Hold, Holds, LaneKind, LevelCounts, Lift, Link, Links, RunEvent, RunState,
     Settled,
@@ -103,6 +105,8 @@ pub struct JournalEntry {
 pub enum RunKind {
     /// Read and planned.
     Plan,
+    /// A watch was told that something changed about a few people, and planned for them alone.
+    Notice,
     /// Applied a plan.
     Apply,
     /// An emergency offboarding, absorbed from the spool.
@@ -148,10 +152,37 @@ pub struct Observation {
     pub levels: LevelCounts,
     /// Cardholders.
     pub cardholders: u64,
+    /// Linked cardholders that are active and ours; `None` in a reading of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed: Option<u64>,
     /// A guard objected to a drop in these counts. They are not compared with until they are accepted: otherwise a
     /// drop that is planned twice would look normal the second time.
     #[serde(default)]
     pub disputed: bool,
+}
+
+/// How far a watch is. It is written when everybody up to the mark was looked at, or is owed a census.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Up to where the directory's changes were looked at.
+    pub mark: Watermark,
+    /// When that was written.
+    pub at: Timestamp,
+    /// Why everybody is to be read before long, when that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owed: Option<Owed>,
+    /// When the last census of the watch began that read everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub census: Option<Timestamp>,
+}
+
+/// A census that a watch owes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Since when: only a census that began later pays it.
+    pub since: Timestamp,
+    /// Why, for people.
+    pub why: String,
 }
 
 /// The breaker below approval: a rolling count of reductions on one target. Knows nothing of plans.
@@ -235,6 +266,10 @@ pub trait Store: Send + Sync {
 
     /// All links of a target.
     async fn links(&self, target: &TargetId) -> Result<Links, StoreError>;
+    /// The links of these people on a target, whoever of them has one.
+    async fn links_of(&self, target: &TargetId, people: &BTreeSet<PersonId>) -> Result<Vec<Link>, StoreError>;
+    /// How far the watch of a directory is.
+    async fn watched(&self, directory: &DirectoryId) -> Result<Option<Watched>, StoreError>;
     /// The holds in force on a target: those that were set and not lifted.
     async fn holds(&self, target: &TargetId) -> Result<Holds, StoreError>;
     /// Everything that was ever lifted, oldest first.
@@ -273,6 +308,8 @@ pub trait Store: Send + Sync {
     async fn accept(&self, epoch: Epoch, target: &TargetId, run: RunId, now: Timestamp) -> Result<(), StoreError>;
     /// Remembers which server answered.
     async fn mark_server(&self, epoch: Epoch, system: &str, mark: &ServerMark) -> Result<(), StoreError>;
+    /// Remembers how far the watch of a directory is.
+    async fn watch(&self, epoch: Epoch, directory: &DirectoryId, watched: &Watched) -> Result<(), StoreError>;
     /// Remembers a run. A run begins once.
     async fn begin(&self, epoch: Epoch, run: &RunRecord) -> Result<(), StoreError>;
     /// Remembers the digest of a run's plan.

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{ActionId, CardholderId, PersonId, RunId, ServerMark, TargetId, canonical_json, sha256_hex};
+use lockstep_contract::{
+    ActionId, CardholderId, DirectoryId, PersonId, RunId, ServerMark, TargetId, canonical_json, sha256_hex,
+};
 use lockstep_core::{Hold, HoldId, Lift, Link, Links};
-use lockstep_engine::{JournalEntry, Observation, RunRecord, StoreError};
+use lockstep_engine::{JournalEntry, Observation, RunRecord, StoreError, Watched};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,6 +133,10 @@ impl Db {
 
     pub(crate) fn server_mark(&self, system: &str) -> Result<Option<ServerMark>> {
         self.named("server", system)
+    }
+
+    pub(crate) fn watched(&self, directory: &DirectoryId) -> Result<Option<Watched>> {
+        self.named("watch", directory.as_str())
     }
 
     pub(crate) fn links(&self, target: &TargetId) -> Result<Links> {
@@ -327,6 +333,10 @@ impl Tables for Db {
 
     fn put_server(&mut self, system: &str, mark: &ServerMark) -> Result<()> {
         self.put_named("server", system, mark)
+    }
+
+    fn put_watched(&mut self, directory: &DirectoryId, watched: &Watched) -> Result<()> {
+        self.put_named("watch", directory.as_str(), watched)
     }
 
     fn applied(&self, target: &TargetId) -> Result<AppliedRow> {

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use lockstep_contract::{ActionId, RunId, ServerMark, TargetId};
+use lockstep_contract::{ActionId, DirectoryId, RunId, ServerMark, TargetId};
 use lockstep_core::{Hold, Lift, RunEvent};
-use lockstep_engine::{Epoch, Intent, LinkChange, NodeId, Observation, Outcome, RunRecord};
+use lockstep_engine::{Epoch, Intent, LinkChange, NodeId, Observation, Outcome, RunRecord, Watched};
 use serde::Serialize;
 
 /// One thing that was written.
@@ -23,6 +23,7 @@ pub(crate) enum Event<'a> {
     Observe { target: &'a TargetId, observation: &'a Observation, at: Timestamp },
     Accept { target: &'a TargetId, run: RunId, at: Timestamp },
     Server { system: &'a str, mark: &'a ServerMark },
+    Watch { directory: &'a DirectoryId, watched: &'a Watched },
     Policy { target: &'a TargetId, digest: &'a str, at: Timestamp },
     Fuse { target: &'a TargetId, open: Option<&'a str>, at: Timestamp },
     Hold { targets: &'a BTreeSet<TargetId>, hold: &'a Hold },

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{ActionId, CardholderId, RunId, ServerMark, TargetId};
+use lockstep_contract::{ActionId, CardholderId, DirectoryId, RunId, ServerMark, TargetId};
 use lockstep_core::{
     ActionEvent, ActionState, History, Hold, Lift, RunEvent, RunState, Settled, next_action, next_run,
 };
 use lockstep_engine::{
-    Epoch, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunRecord, SpoolEntry, StoreError,
+    Epoch, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunRecord, SpoolEntry, StoreError, Watched,
 };
 
 use crate::event::Event;
@@ -19,6 +19,7 @@ pub(crate) const PEOPLE_REMEMBERED: usize = 7;
 /// So many readings are kept for each target.
 pub(crate) const OBSERVATIONS_KEPT: usize = 50;
 /// The windows of the rolling counts.
+pub(crate) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -227,6 +228,12 @@ pub(crate) fn mark_server(tables: &mut impl Tables, epoch: Epoch, system: &str, 
     tables.put_server(system, mark)
 }
 
+pub(crate) fn watch(tables: &mut impl Tables, epoch: Epoch, directory: &DirectoryId, watched: &Watched) -> Result<()> {
+    fence(tables, epoch)?;
+    tables.append(&Event::Watch { directory, watched })?;
+    tables.put_watched(directory, watched)
+}
+
 pub(crate) fn applied_policy(
     tables: &mut impl Tables,
     epoch: Epoch,
@@ -352,8 +359,7 @@ pub(crate) fn settled(journal: Vec<JournalEntry>) -> Vec<Settled> {
 pub(crate) fn history(
     readings: Vec<Observation>,
     applied: crate::tables::AppliedRow,
-    reduced_day: u64,
-    reduced_week: u64,
+    [reduced_hour, reduced_day, reduced_week]: [u64; 3],
 ) -> History {
     let people = readings.iter().map(|reading| reading.people).collect();
     let last = readings.into_iter().next_back();
@@ -361,8 +367,10 @@ pub(crate) fn history(
         applied_runs: applied.runs,
         people,
         cardholders: last.as_ref().map(|last| last.cardholders),
+        managed: last.as_ref().and_then(|last| last.managed),
         groups: last.as_ref().map(|last| last.groups.clone()).unwrap_or_default(),
         levels: last.map(|last| last.levels).unwrap_or_default(),
+        reduced_hour,
         reduced_day,
         reduced_week,
         policy_digest: applied.policy_digest,

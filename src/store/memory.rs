@@ -6,15 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{ActionId, CardholderId, PersonId, RunId, ServerMark, Subject, TargetId};
+use lockstep_contract::{ActionId, CardholderId, DirectoryId, PersonId, RunId, ServerMark, Subject, TargetId};
 use lockstep_core::{ActionState, History, Hold, HoldId, Holds, Lift, Link, Links, RunEvent, RunState, Settled};
 use lockstep_engine::{
     Epoch, Fuse, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunRecord, SpoolEntry, Store,
-    StoreError,
+    StoreError, Watched,
 };
 
 use crate::event::Event;
-use crate::logic::{self, DAY, PEOPLE_REMEMBERED, WEEK, may_have_reduced};
+use crate::logic::{self, DAY, HOUR, PEOPLE_REMEMBERED, WEEK, may_have_reduced};
 use crate::tables::{AppliedRow, FuseRow, Lease, Result, Tables};
 
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,7 @@ struct State {
     lifts: Vec<(HoldId, Lift)>,
     observations: BTreeMap<TargetId, Vec<Observation>>,
     servers: BTreeMap<String, ServerMark>,
+    watched: BTreeMap<DirectoryId, Watched>,
     applied: BTreeMap<TargetId, AppliedRow>,
     fuses: BTreeMap<TargetId, FuseRow>,
 }
@@ -227,6 +228,11 @@ impl Tables for State {
         Ok(())
     }
 
+    fn put_watched(&mut self, directory: &DirectoryId, watched: &Watched) -> Result<()> {
+        self.watched.insert(directory.clone(), watched.clone());
+        Ok(())
+    }
+
     fn applied(&self, target: &TargetId) -> Result<AppliedRow> {
         Ok(self.applied.get(target).cloned().unwrap_or_default())
     }
@@ -267,6 +273,15 @@ impl Store for MemoryStore {
         Ok(links)
     }
 
+    async fn links_of(&self, target: &TargetId, people: &BTreeSet<PersonId>) -> Result<Vec<Link>> {
+        let link = |state: &State, person| state.links.get(&(target.clone(), person)).cloned();
+        Ok(self.read(|state| people.iter().filter_map(|person| link(state, person.clone())).collect()))
+    }
+
+    async fn watched(&self, directory: &DirectoryId) -> Result<Option<Watched>> {
+        Ok(self.read(|state| state.watched.get(directory).cloned()))
+    }
+
     async fn holds(&self, target: &TargetId) -> Result<Holds> {
         Ok(Holds(self.read(|state| {
             let lifted = |hold: &Hold| state.lifts.iter().any(|(lifted, _)| *lifted == hold.id);
@@ -284,8 +299,8 @@ impl Store for MemoryStore {
 
     async fn history(&self, target: &TargetId, now: Timestamp) -> Result<History> {
         self.read(|state| {
-            let (day, week) = (state.reduced_within(target, DAY, now), state.reduced_within(target, WEEK, now));
-            Ok(logic::history(state.readings(target), state.applied(target)?, day, week))
+            let reduced = [HOUR, DAY, WEEK].map(|window| state.reduced_within(target, window, now));
+            Ok(logic::history(state.readings(target), state.applied(target)?, reduced))
         })
     }
 
@@ -350,6 +365,10 @@ impl Store for MemoryStore {
 
     async fn mark_server(&self, epoch: Epoch, system: &str, mark: &ServerMark) -> Result<()> {
         self.write(|state| logic::mark_server(state, epoch, system, mark)).await
+    }
+
+    async fn watch(&self, epoch: Epoch, directory: &DirectoryId, watched: &Watched) -> Result<()> {
+        self.write(|state| logic::watch(state, epoch, directory, watched)).await
     }
 
     async fn begin(&self, epoch: Epoch, run: &RunRecord) -> Result<()> {

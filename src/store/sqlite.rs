@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use lockstep_contract::{ActionId, CardholderId, RunId, ServerMark, Subject, TargetId};
-use lockstep_core::{ActionState, History, Holds, Lift, Links, RunEvent, RunState, Settled};
+use lockstep_contract::{ActionId, CardholderId, DirectoryId, PersonId, RunId, ServerMark, Subject, TargetId};
+use lockstep_core::{ActionState, History, Holds, Lift, Link, Links, RunEvent, RunState, Settled};
 use lockstep_engine::{
     Epoch, Fuse, Intent, JournalEntry, LinkChange, NodeId, Observation, Outcome, RunRecord, SpoolEntry, Store,
-    StoreError,
+    StoreError, Watched,
 };
 use rusqlite::Connection;
 
 use crate::db::{Db, corrupt, failed, to_json};
-use crate::logic::{self, DAY, PEOPLE_REMEMBERED, WEEK};
+use crate::logic::{self, DAY, HOUR, PEOPLE_REMEMBERED, WEEK};
 use crate::schema::{APPLICATION_ID, NEWEST, migrations};
 use crate::tables::Tables;
 use crate::writer::Writer;
@@ -182,6 +182,23 @@ impl Store for SqliteStore {
         self.read(move |db| db.links(&target)).await
     }
 
+    async fn links_of(&self, target: &TargetId, people: &BTreeSet<PersonId>) -> Result<Vec<Link>, StoreError> {
+        let (target, people) = (target.clone(), people.clone());
+        self.read(move |db| {
+            let mut links = Vec::new();
+            for person in &people {
+                links.extend(db.link_of_person(&target, person)?);
+            }
+            Ok(links)
+        })
+        .await
+    }
+
+    async fn watched(&self, directory: &DirectoryId) -> Result<Option<Watched>, StoreError> {
+        let directory = directory.clone();
+        self.read(move |db| db.watched(&directory)).await
+    }
+
     async fn holds(&self, target: &TargetId) -> Result<Holds, StoreError> {
         let target = target.clone();
         self.read(move |db| db.holds(&target).map(Holds)).await
@@ -194,8 +211,11 @@ impl Store for SqliteStore {
     async fn history(&self, target: &TargetId, now: Timestamp) -> Result<History, StoreError> {
         let target = target.clone();
         self.read(move |db| {
-            let (day, week) = (db.reduced_within(&target, DAY, now)?, db.reduced_within(&target, WEEK, now)?);
-            Ok(logic::history(db.readings(&target, PEOPLE_REMEMBERED)?, db.applied(&target)?, day, week))
+            let mut reduced = [0; 3];
+            for (count, window) in reduced.iter_mut().zip([HOUR, DAY, WEEK]) {
+                *count = db.reduced_within(&target, window, now)?;
+            }
+            Ok(logic::history(db.readings(&target, PEOPLE_REMEMBERED)?, db.applied(&target)?, reduced))
         })
         .await
     }
@@ -277,6 +297,11 @@ impl Store for SqliteStore {
     async fn mark_server(&self, epoch: Epoch, system: &str, mark: &ServerMark) -> Result<(), StoreError> {
         let (system, mark) = (system.to_owned(), mark.clone());
         self.write(move |db| logic::mark_server(db, epoch, &system, &mark)).await
+    }
+
+    async fn watch(&self, epoch: Epoch, directory: &DirectoryId, watched: &Watched) -> Result<(), StoreError> {
+        let (directory, watched) = (directory.clone(), watched.clone());
+        self.write(move |db| logic::watch(db, epoch, &directory, &watched)).await
     }
 
     async fn begin(&self, epoch: Epoch, run: &RunRecord) -> Result<(), StoreError> {

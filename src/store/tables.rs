@@ -1,9 +1,9 @@
 //! The tables as the logic sees them. Two implementations: SQLite and memory. No rules here.
 
 use jiff::Timestamp;
-use lockstep_contract::{ActionId, CardholderId, PersonId, RunId, ServerMark, TargetId};
+use lockstep_contract::{ActionId, CardholderId, DirectoryId, PersonId, RunId, ServerMark, TargetId};
 use lockstep_core::{Hold, HoldId, Lift, Link};
-use lockstep_engine::{Epoch, JournalEntry, NodeId, Observation, RunRecord, StoreError};
+use lockstep_engine::{Epoch, JournalEntry, NodeId, Observation, RunRecord, StoreError, Watched};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
@@ -66,6 +66,8 @@ pub(crate) trait Tables {
     fn replace_observation(&mut self, target: &TargetId, before: &Observation, after: &Observation) -> Result<()>;
 
     fn put_server(&mut self, system: &str, mark: &ServerMark) -> Result<()>;
+
+    fn put_watched(&mut self, directory: &DirectoryId, watched: &Watched) -> Result<()>;
 
     fn applied(&self, target: &TargetId) -> Result<AppliedRow>;
     fn put_applied(&mut self, target: &TargetId, row: &AppliedRow) -> Result<()>;

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! cargo run --release -p lockstep-bench            everything
-//! cargo run --release -p lockstep-bench planning   one part: start, planning, changes, plan, offboard
+//! cargo run --release -p lockstep-bench planning   one part: start, planning, changes, plan, entra, offboard
+//! cargo run --release -p lockstep-bench watch      from a change in Active Directory to the read-back; needs Samba, and root
 //! ```
 //!
-//! `BENCH_PEOPLE`, `BENCH_CHANGES` and `BENCH_PLAN_PEOPLE` make the parts smaller, for a quick look.
+//! `BENCH_PEOPLE`, `BENCH_CHANGES`, `BENCH_PLAN_PEOPLE`, `BENCH_USERS` and `BENCH_GROUPS` make the parts smaller, for a quick look.
 //! With `BENCH_HOLD` set, `plan` starts its servers, prints how to run the program against them, and waits for the end of
 //! standard input: for a profiler.
 //!
@@ -15,11 +16,13 @@
 #![expect(clippy::print_stdout, reason = "a bench program prints its table")]
 
 mod changes;
+mod entra;
 mod measure;
 mod offboard;
 mod pacs;
 mod planning;
 mod start;
+mod watch;
 mod whole;
 mod world;
 
@@ -47,7 +50,12 @@ fn main() -> ExitCode {
     part("planning", &planning_report);
     part("changes", &changes::report);
     part("plan", &whole::report);
+    part("entra", &entra::report);
     part("offboard", &offboard::report);
+    if arguments.iter().any(|argument| argument == "watch") {
+        // It starts a domain and takes its time: only when it is asked for.
+        part("watch", &watch::report);
+    }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

@@ -3,6 +3,7 @@
 #![cfg(all(feature = "sim", feature = "hr-csv"))]
 
 mod approving;
+mod connector_of_others;
 mod documents;
 mod emergency;
 mod exporting;
@@ -16,4 +17,7 @@ mod refusals;
 mod reinstating;
 mod settling;
 mod settling_again;
+mod several;
+mod simulating;
 mod site;
+mod watching;

@@ -12,11 +12,12 @@ use lockstep_contract::{
     FieldName, GroupId, KeyKind, Person, PersonId, Profile, RunId, Standing, Status, Target, TargetId, Validity, field,
 };
 use lockstep_core::{
-    Approval, ApprovalPolicy, ApprovedPlan, Conditions, Limits, Mover, OutOfScope, Ownership, PlanDocument, Policy,
-    Refusal, Rule, RuleSource, TargetConditions, Template, approve,
+    Approval, ApprovalPolicy, ApprovedPlan, Conditions, Limits, Mover, Occasion, OutOfScope, Ownership, PlanDocument,
+    Policy, Refusal, Rule, RuleSource, TargetConditions, Template, approve,
 };
 use lockstep_engine::{
-    ApplyOrder, ApplyReport, Beside, Clock, Nobody, NodeId, PlanOrder, Planned, RunError, Store, TargetOrder,
+    ApplyOrder, ApplyReport, Beside, Clock, Nobody, NodeId, PlanOrder, Planned, RunError, Store, TargetOrder, Watch,
+    WatchOrder,
 };
 use lockstep_sim::{DirectoryWorld, Sim, SimDirectory, World, standard_capabilities};
 
@@ -214,6 +215,11 @@ impl Bench {
         (bench, watched)
     }
 
+    /// The id of the directory.
+    pub fn people_id(&self) -> DirectoryId {
+        lockstep_contract::Directory::info(&self.people).id.clone()
+    }
+
     /// What happened, for the message of a failure.
     pub fn note(&self, what: impl Into<String>) {
         let what = what.into();
@@ -262,9 +268,17 @@ impl Bench {
     /// # Errors
     /// As the engine says.
     pub async fn plan(&self, run: RunId) -> Result<Planned, RunError> {
-        lockstep_engine::plan(PlanOrder {
+        self.plan_on(run, Occasion::Run).await
+    }
+
+    /// Plans on an occasion.
+    ///
+    /// # Errors
+    /// As the engine says.
+    pub async fn plan_on(&self, run: RunId, occasion: Occasion) -> Result<Planned, RunError> {
+        let order = PlanOrder {
             directory: &*self.directory,
-            targets: vec![TargetOrder { reader: &*self.target, policy: &self.policy, limits: &self.limits }],
+            targets: self.orders(),
             store: &*self.store,
             node: self.node(),
             run,
@@ -274,8 +288,33 @@ impl Bench {
             cancel: Cancel::default(),
             clock: self.clock(),
             observer: &Nobody,
-        })
-        .await
+        };
+        lockstep_engine::plan_on(order, occasion).await
+    }
+
+    fn orders(&self) -> Vec<TargetOrder<'_>> {
+        vec![TargetOrder { reader: &*self.target, policy: &self.policy, limits: &self.limits }]
+    }
+
+    /// Watches the directory, from where the last watch ended.
+    ///
+    /// # Panics
+    /// When the memory cannot be read.
+    pub async fn watch<'a>(&'a self, new_run: &'a (dyn Fn() -> RunId + Send + Sync)) -> Watch<'a> {
+        let order = WatchOrder {
+            directory: &*self.directory,
+            targets: self.orders(),
+            store: &*self.store,
+            node: self.node(),
+            new_run,
+            version: "0".to_owned(),
+            config_digest: CONFIG.to_owned(),
+            call_budget: CALL_BUDGET,
+            poll: Duration::from_secs(5),
+            cancel: Cancel::default(),
+            clock: self.clock(),
+        };
+        Watch::begin(order).await.expect("the memory can be read")
     }
 
     /// Two people approve everything, guards or no guards: the worst that people can do.

@@ -291,6 +291,7 @@ impl Campus {
             directory: None,
             config_digest: CONFIG.to_owned(),
             by: None,
+            occasion: lockstep_core::Occasion::Run,
             reinstate: None,
         };
         let document = PlanDocument::build(header, judged);

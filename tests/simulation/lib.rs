@@ -13,5 +13,6 @@ pub mod exile;
 pub mod oracle;
 pub mod planted;
 pub mod swarm;
+pub mod vigil;
 pub mod watched;
 mod weather;

@@ -52,6 +52,8 @@ pub struct Truth {
     pub world: DirectoryWorld,
     /// The mapping.
     pub grants: Vec<Grant>,
+    /// Whoever stands outside the configured place has left.
+    pub outside_is_left: bool,
 }
 
 /// Whose a record is: the number in its employee key.
@@ -68,9 +70,11 @@ impl Truth {
             return Whereabouts::Unclear;
         }
         match self.world.people.get(person).map(|person| person.standing) {
-            Some(Standing::Active) => Whereabouts::Here,
-            Some(Standing::Ended { .. }) => Whereabouts::Left,
-            Some(Standing::Unknown) => Whereabouts::Unclear,
+            Some(Standing::Active) if !self.world.outside.contains(person) => Whereabouts::Here,
+            Some(Standing::Active) if self.outside_is_left => Whereabouts::Left,
+            Some(Standing::Ended { .. } | Standing::Away { .. }) => Whereabouts::Left,
+            // Outside where that means nothing, or of a state that nobody can know.
+            Some(Standing::Active | Standing::Unknown | Standing::Unconfirmed) => Whereabouts::Unclear,
             None => Whereabouts::Gone,
         }
     }
@@ -124,7 +128,7 @@ impl Truth {
 }
 
 /// Judges what the engine writes, write by write.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Oracle {
     /// Who is held out by name, from now on.
     pub held: BTreeSet<PersonId>,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lockstep_contract::{
-    Action, ApplyFault, Cardholder, CardholderId, Catalog, CorrelationKey, Cursor, Cx, Directory, DirectoryInfo,
-    EmptyProof, Fault, GroupId, GroupPath, Health, Membership, Page, Person, PersonId, Presence, Proof, Receipt, Scope,
-    Subject, Target, TargetInfo, TargetReader,
+    Action, ApplyFault, Cardholder, CardholderId, Catalog, Changes, CorrelationKey, Cursor, Cx, Directory,
+    DirectoryInfo, EmptyProof, Entitled, Fault, GroupId, GroupPath, Health, Membership, Page, Person, PersonId,
+    Presence, Proof, Receipt, Scope, Subject, Target, TargetInfo, TargetReader, Watermark,
 };
 use lockstep_sim::{Faults, Mishap, Operation, Sim, SimDirectory};
 
@@ -22,10 +22,12 @@ pub enum Bug {
     BlindRepeat,
     /// A write replaces the record, and forgets the levels that we do not manage.
     ForgetsUnmanaged,
+    /// Nobody is found by a key, without an error. Only a watch asks who else has one.
+    FindsNobody,
 }
 
 impl Bug {
-    /// All of them.
+    /// Those that a run over everybody shows.
     pub const ALL: [Self; 4] = [Self::UnreadableIsEmpty, Self::DoubtIsGone, Self::BlindRepeat, Self::ForgetsUnmanaged];
 
     /// The weather in which it shows. The oracle does not know of it.
@@ -37,7 +39,7 @@ impl Bug {
             Self::BlindRepeat => {
                 pacs.on(Operation::Apply, 2, Mishap::LostAnswer).on(Operation::Apply, 4, Mishap::LostAnswer);
             }
-            Self::UnreadableIsEmpty | Self::ForgetsUnmanaged => {}
+            Self::UnreadableIsEmpty | Self::ForgetsUnmanaged | Self::FindsNobody => {}
         }
     }
 
@@ -135,7 +137,10 @@ impl Directory for BuggedDirectory {
     }
 
     async fn find(&self, cx: &Cx, key: &CorrelationKey) -> Result<Vec<Person>, Fault> {
-        self.people.find(cx, key).await
+        match self.people.find(cx, key).await {
+            Ok(_) if self.bug == Bug::FindsNobody => Ok(Vec::new()),
+            other => other,
+        }
     }
 
     async fn lookup(&self, cx: &Cx, id: &PersonId) -> Result<Presence, Fault> {
@@ -143,6 +148,17 @@ impl Directory for BuggedDirectory {
             Err(_) if self.bug == Bug::DoubtIsGone => Ok(Presence::Gone(Proof::Tombstone)),
             other => other,
         }
+    }
+
+    async fn in_reach(&self, cx: &Cx, id: &PersonId) -> Result<Entitled, Fault> {
+        match self.people.in_reach(cx, id).await {
+            Err(_) if self.bug == Bug::DoubtIsGone => Ok(Entitled::No),
+            other => other,
+        }
+    }
+
+    async fn changes(&self, cx: &Cx, since: Option<Watermark>) -> Result<Changes, Fault> {
+        self.people.changes(cx, since).await
     }
 
     async fn paths(

@@ -256,7 +256,8 @@ impl Swarm {
     }
 
     fn truth(&self) -> Truth {
-        Truth { world: self.bench.people.world().clone(), grants: self.grants.clone() }
+        let world = self.bench.people.world().clone();
+        Truth { world, grants: self.grants.clone(), outside_is_left: false }
     }
 
     /// Settle, plan, approve, apply; the process may die anywhere in it, and other people edit meanwhile.

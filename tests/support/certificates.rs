@@ -70,6 +70,24 @@ impl Certificates {
     }
 }
 
+/// A client certificate from the authority in this folder, and its key. The subject is like `/O=corp/CN=svc`.
+///
+/// # Errors
+/// When `openssl` fails.
+pub fn client(folder: &Path, name: &str, subject: &str) -> Result<(PathBuf, PathBuf), String> {
+    openssl(folder, &format!("req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj {subject}"))?;
+    std::fs::write(folder.join("client.ext"), "basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n")
+        .map_err(|error| error.to_string())?;
+    openssl(
+        folder,
+        &format!(
+            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -out {name}.pem \
+             -extfile client.ext"
+        ),
+    )?;
+    Ok((folder.join(format!("{name}.pem")), folder.join(format!("{name}.key"))))
+}
+
 fn separator(names: &str) -> &'static str {
     if names.is_empty() { "" } else { "," }
 }

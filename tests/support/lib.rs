@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod ldif;
+pub mod postgres;
 mod process;
 pub mod proxy;
 pub mod samba;

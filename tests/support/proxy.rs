@@ -39,6 +39,7 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
     streams: Mutex<Vec<TcpStream>>,
     cuts: Mutex<u32>,
+    requests: Mutex<u64>,
     stopped: AtomicBool,
 }
 
@@ -55,6 +56,7 @@ impl Proxy {
             behaviour: Mutex::new(Behaviour::Forward),
             streams: Mutex::default(),
             cuts: Mutex::default(),
+            requests: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
         let own = Arc::clone(&shared);
@@ -81,6 +83,11 @@ impl Proxy {
         *lock(&self.shared.behaviour) = behaviour;
         *lock(&self.shared.cuts) = 0;
         self.shared.close_all();
+    }
+
+    /// How many requests have passed (records of application data from clients; the end of a handshake is one, too).
+    pub fn requests(&self) -> u64 {
+        *lock(&self.shared.requests)
     }
 
     /// How many connections were cut since the behaviour was set.
@@ -136,7 +143,7 @@ impl Shared {
         let limit = Arc::clone(&allowance);
         let answers = Arc::clone(&self);
         let down = thread::spawn(move || answers.pass_answers(server, client, &limit));
-        pass_requests(from_client, to_server, cut, &allowance);
+        pass_requests(from_client, to_server, cut, &allowance, &self.requests);
         let _ = down.join();
     }
 
@@ -178,6 +185,7 @@ fn pass_requests(
     mut server: TcpStream,
     cut: Option<(u32, u64)>,
     allowance: &Mutex<Option<u64>>,
+    passed: &Mutex<u64>,
 ) {
     const APPLICATION_DATA: u8 = 0x17;
     let mut requests = 0;
@@ -185,6 +193,7 @@ fn pass_requests(
     while read_record(&mut client, &mut record) {
         if record.first() == Some(&APPLICATION_DATA) {
             requests += 1;
+            *lock(passed) += 1;
             if let Some((request, bytes)) = cut
                 && requests == request
             {

@@ -102,9 +102,12 @@ impl SambaAd {
     /// # Errors
     /// When a change is refused.
     pub fn modify(&self, changes: &str) -> Result<(), String> {
-        // Without the batch mode every added record copies all index lists.
         let mut command = self.tool("ldbmodify");
-        command.args(["-o", "batch_mode:1", "-o", "transaction_index_cache_size:1000000", "-H"]).arg(self.database());
+        if self.process.is_none() {
+            // Without the batch mode every added record copies all index lists. Some deletions fail in it.
+            command.args(["-o", "batch_mode:1", "-o", "transaction_index_cache_size:1000000"]);
+        }
+        command.arg("-H").arg(self.database());
         run(&mut command, changes.as_bytes()).map(drop)
     }
 
@@ -117,6 +120,77 @@ impl SambaAd {
         command.args(["dsacl", "set", "--action=allow", "-H"]).arg(self.database()).arg("-s").arg(self.configuration());
         command.arg(format!("--objectdn={name}")).arg(format!("--sddl={sddl}"));
         run(&mut command, b"").map(drop)
+    }
+
+    /// Lets the service account list *Deleted Objects*, as `dsacls … /g CORP\\svc-lockstep:LCRP` does on Windows.
+    ///
+    /// # Errors
+    /// When the rights cannot be changed.
+    pub fn let_list_deleted(&self) -> Result<(), String> {
+        // `samba-tool dsacl` does not find deleted entries.
+        const SCRIPT: &str = "import sys, ldb\n\
+            from samba.samdb import SamDB\n\
+            from samba.auth import system_session\n\
+            from samba.param import LoadParm\n\
+            from samba.ndr import ndr_unpack, ndr_pack\n\
+            from samba.dcerpc import security\n\
+            lp = LoadParm(); lp.load(sys.argv[1])\n\
+            db = SamDB(url=sys.argv[2], session_info=system_session(lp), lp=lp)\n\
+            who = db.search(expression='(sAMAccountName=svc-lockstep)', attrs=['objectSid'])[0]['objectSid'][0]\n\
+            sid = ndr_unpack(security.dom_sid, who)\n\
+            name = 'CN=Deleted Objects,' + str(db.domain_dn())\n\
+            flags = ['show_deleted:1', 'sd_flags:1:4']\n\
+            old = db.search(name, ldb.SCOPE_BASE, attrs=['nTSecurityDescriptor'], controls=flags)[0]\n\
+            rights = ndr_unpack(security.descriptor, old['nTSecurityDescriptor'][0])\n\
+            new = security.descriptor.from_sddl('D:(A;;RPLC;;;%s)' % sid, security.dom_sid(db.domain_sid))\n\
+            rights.dacl_add(new.dacl.aces[0], 0)\n\
+            change = ldb.Message(old.dn)\n\
+            change['a'] = ldb.MessageElement(ndr_pack(rights), ldb.FLAG_MOD_REPLACE, 'nTSecurityDescriptor')\n\
+            db.modify(change, controls=flags)\n";
+        // The module is for the interpreter of the system.
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-c", SCRIPT]).arg(self.configuration()).arg(self.database());
+        run(&mut command, b"").map(drop)
+    }
+
+    /// What a client needs for Kerberos: a configuration that names this server, and a keytab of the service account.
+    ///
+    /// # Errors
+    /// When `samba-tool` fails.
+    pub fn kerberos(&self) -> Result<(PathBuf, PathBuf), String> {
+        let samba_tool = find("samba-tool").ok_or("samba-tool is not installed")?;
+        let keytab = self.folder.path().join("svc.keytab");
+        let tool = |arguments: &[&str]| {
+            let mut command = Command::new(&samba_tool);
+            command.args(arguments).arg("-s").arg(self.configuration());
+            run(&mut command, b"").map(drop)
+        };
+        // A domain controller that updates DNS registers this by itself.
+        tool(&["spn", "add", &format!("ldap/{HOST}"), "DC1$", "-H", &self.database().display().to_string()])?;
+        tool(&["domain", "exportkeytab", &keytab.display().to_string(), "--principal=svc-lockstep"])?;
+        let configuration = self.folder.path().join("krb5.conf");
+        let text = format!(
+            "[libdefaults]\ndefault_realm = CORP.EXAMPLE\ndns_lookup_kdc = false\ndns_lookup_realm = false\n\
+             dns_canonicalize_hostname = false\nrdns = false\n[realms]\nCORP.EXAMPLE = {{\nkdc = {}:88\n}}\n\
+             [domain_realm]\n.corp.example = CORP.EXAMPLE\n",
+            self.address
+        );
+        std::fs::write(&configuration, text).map_err(|error| error.to_string())?;
+        Ok((configuration, keytab))
+    }
+
+    /// Brings a deleted entry back under a name.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn restore(&self, guid: &str, name: &str) -> Result<(), String> {
+        let mut command = self.tool("ldbmodify");
+        command.args(["--controls=show_deleted:1", "-H"]).arg(self.database());
+        let change = format!(
+            "dn: <GUID={guid}>\nchangetype: modify\ndelete: isDeleted\n-\nreplace: distinguishedName\n\
+             distinguishedName: {name}\n-\n\n"
+        );
+        run(&mut command, change.as_bytes()).map(drop)
     }
 
     /// Searches the database; the answer is LDIF.

@@ -210,6 +210,7 @@ fn options(trouble: Trouble) -> SlapdOptions {
         password_policy: trouble == Trouble::AccountLocked,
         slow_seconds: if trouble == Trouble::TimeLimit { 2 } else { 0 },
         records,
+        ..SlapdOptions::default()
     }
 }
 

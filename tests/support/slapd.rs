@@ -8,7 +8,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::certificates::{CertificateKind, Certificates};
+use crate::certificates::{CertificateKind, Certificates, client};
 use crate::ldif::{Ldif, pairs};
 use crate::process::{Leashed, await_listener, find, run};
 
@@ -23,6 +23,10 @@ pub const ADMIN: &str = "cn=admin,dc=corp,dc=example";
 /// Its password.
 pub const ADMIN_PASSWORD: &str = "Adm-test-55e02a";
 
+/// A certificate is asked for, and one that is not mapped leaves its holder a stranger.
+const CLIENT_CERTIFICATES: &str =
+    "TLSVerifyClient try\nauthz-regexp \"cn=svc-lockstep,o=corp\" \"cn=svc-lockstep,dc=corp,dc=example\"\n";
+
 /// How the server is set up. The default lets the service account read everything, in pages of any size.
 #[derive(Debug, Clone, Default)]
 pub struct SlapdOptions {
@@ -32,10 +36,18 @@ pub struct SlapdOptions {
     pub access: String,
     /// Which certificate the server shows.
     pub certificate: CertificateKind,
+    /// Names that the certificate carries besides `localhost`: `DNS:one.corp.example`.
+    pub names: String,
+    /// Lets clients log in by certificate: `CN=svc-lockstep` is the service account.
+    pub client_certificates: bool,
     /// Records besides the base and the accounts.
     pub records: Ldif,
     /// Loads the password policy, so that an account can be locked.
     pub password_policy: bool,
+    /// Loads the overlay syncprov, so that the server tells what changed.
+    pub sync: bool,
+    /// Lines for the configuration of that overlay: `syncprov-sessionlog 100`.
+    pub sync_settings: String,
     /// So many seconds pass before each operation is carried out; the limits of time run meanwhile.
     pub slow_seconds: u32,
 }
@@ -68,7 +80,7 @@ impl Slapd {
         let folder = tempfile::Builder::new().prefix("lockstep-slapd").tempdir().map_err(|error| error.to_string())?;
         let made = std::fs::create_dir(folder.path().join("db"));
         made.map_err(|error| error.to_string())?;
-        let certificates = Certificates::make(folder.path(), options.certificate, "")?;
+        let certificates = Certificates::make(folder.path(), options.certificate, &options.names)?;
         let mut server = Self { folder, options, certificates, plain: free_port()?, tls: free_port()?, process: None };
         server.write_configuration()?;
         server.load()?;
@@ -99,6 +111,14 @@ impl Slapd {
     /// The authority of its certificate.
     pub fn ca_file(&self) -> &Path {
         &self.certificates.authority
+    }
+
+    /// A client certificate from its authority, and the key. The subject is like `/O=corp/CN=svc-lockstep`.
+    ///
+    /// # Errors
+    /// When `openssl` fails.
+    pub fn client_certificate(&self, name: &str, subject: &str) -> Result<(PathBuf, PathBuf), String> {
+        client(self.folder.path(), name, subject)
     }
 
     /// Stops the server. Connections break.
@@ -185,6 +205,9 @@ impl Slapd {
         if self.options.password_policy {
             text.push_str("moduleload ppolicy\n");
         }
+        if self.options.sync {
+            text.push_str("moduleload syncprov\n");
+        }
         if self.options.slow_seconds > 0 {
             text.push_str("moduleload retcode\n");
         }
@@ -192,13 +215,14 @@ impl Slapd {
         let _ = write!(
             text,
             "pidfile {}\nTLSCACertificateFile {}\nTLSCertificateFile {}\nTLSCertificateKeyFile {}\n\
-             security simple_bind=128\nlocalSSF 256\nsizelimit unlimited\n\
+             {}security simple_bind=128\nlocalSSF 256\nsizelimit unlimited\n\
              database mdb\nsuffix {BASE}\ndirectory {}\nmaxsize 4294967296\ndbnosync\nrootdn {ADMIN}\nrootpw {ADMIN_PASSWORD}\n\
-             index objectClass,entryUUID eq\nindex uid,mail,employeeNumber,member eq\n",
+             index objectClass,entryUUID,entryCSN eq\nindex uid,mail,employeeNumber,member eq\n",
             self.path("slapd.pid").display(),
             tls.authority.display(),
             tls.certificate.display(),
             tls.key.display(),
+            if self.options.client_certificates { CLIENT_CERTIFICATES } else { "" },
             self.path("db").display(),
         );
         let _ = write!(
@@ -208,6 +232,9 @@ impl Slapd {
         );
         if self.options.password_policy {
             let _ = writeln!(text, "overlay ppolicy\nppolicy_default cn=policy,{BASE}");
+        }
+        if self.options.sync {
+            let _ = writeln!(text, "overlay syncprov\n{}", self.options.sync_settings);
         }
         if self.options.slow_seconds > 0 {
             // It answers by itself below its parent only, so that one is where nobody looks.

@@ -62,7 +62,7 @@ pub(super) async fn ended_is_read_as_ended(bed: &dyn DirectoryBed) -> Result<(),
         let right = match standing {
             Standing::Active => seeded.active,
             Standing::Ended { .. } => !seeded.active,
-            Standing::Unknown => false,
+            Standing::Away { .. } | Standing::Unconfirmed | Standing::Unknown => false,
         };
         let word = if seeded.active { "active" } else { "ended" };
         hold(right, || format!("person `{id}` is {word}, and reads as {standing:?}"))?;

@@ -156,6 +156,9 @@ async fn circles_primary_groups_and_escapes() {
 #[tokio::test]
 async fn standing_of_accounts_and_what_hides_it() {
     let mut changes = UNITS.to_owned();
+    let file_time = |seconds: i64| (jiff::Timestamp::now().as_second() + seconds + 11_644_473_600) * 10_000_000;
+    let just_now = format!("userAccountControl: 544\naccountExpires: {}\n", file_time(-2));
+    let in_a_minute = format!("userAccountControl: 544\naccountExpires: {}\n", file_time(600));
     for (number, extra) in [
         ENABLED,
         "userAccountControl: 546\n",
@@ -163,6 +166,10 @@ async fn standing_of_accounts_and_what_hides_it() {
         "userAccountControl: 544\naccountExpires: 0\n",
         "userAccountControl: 544\naccountExpires: 9223372036854775807\n",
         "userAccountControl: 544\naccountExpires: 150000000000000000\n",
+        &just_now,
+        &in_a_minute,
+        // Locked out by wrong passwords, which anybody can type.
+        "userAccountControl: 544\nlockoutTime: 133500000000000000\nbadPwdCount: 9\n",
     ]
     .into_iter()
     .enumerate()
@@ -180,10 +187,14 @@ async fn standing_of_accounts_and_what_hides_it() {
         Standing::Active,
         Standing::Active,
         Standing::Active,
+        of_number(&people, 6).standing,
+        Standing::Active,
+        Standing::Active,
     ];
     for (number, standing) in expected.into_iter().enumerate() {
         assert_eq!(of_number(&people, number).standing, standing, "person {number}");
     }
+    assert!(matches!(of_number(&people, 6).standing, Standing::Ended { since: Some(_) }), "to the second");
     // The property set that userAccountControl and accountExpires are in.
     let account_restrictions = "4c164200-20c0-11d0-a768-00aa006e0529";
     server.add_right(&person_name(0), &format!("(OD;;RP;{account_restrictions};;AU)")).expect("denied");
@@ -293,6 +304,7 @@ async fn hidden_members_are_never_an_empty_group() {
 async fn the_probe_tells_a_reader_from_an_administrator() {
     let mut changes = UNITS.to_owned();
     add_person(&mut changes, 0, ENABLED);
+    add_group(&mut changes, "one", [person_name(0)]);
     let server = server_or_skip!(SambaAd::start(&changes, CertificateKind::Right));
     let reader = opened(&server, json!({ "canary": person_name(0) })).probe(&cx()).await.expect("a probe");
     for check in &reader.checks {
@@ -303,6 +315,26 @@ async fn the_probe_tells_a_reader_from_an_administrator() {
     let mark = reader.server.expect("a mark");
     assert!(mark.domain.starts_with("S-1-5-21-"), "{mark:?}");
     assert!(mark.replica.is_some() && mark.generation.is_some() && mark.clock.is_some(), "{mark:?}");
+    let outcome_of = |health: &lockstep_contract::Health, name: &str| {
+        let check = health.checks.iter().find(|check| check.name == name).expect("the check");
+        (check.outcome, check.detail.clone())
+    };
+    let again = || async { opened(&server, json!({})).probe(&cx()).await.expect("a probe") };
+    // The right to change who is in one group, which is not seen at any of the places.
+    let member = "bf9679c0-0de6-11d0-a285-00aa003049e2";
+    server.add_right(&group_name("one"), &format!("(OA;;WP;{member};;AU)")).expect("granted");
+    let (outcome, detail) = outcome_of(&again().await, "over-privilege");
+    assert!(outcome == CheckOutcome::Warn && detail.contains("may write member of 1 of"), "{detail}");
+    let replicating = "1131f6aa-9c07-11d1-f79f-00c04fc2dcd2";
+    server.add_right(BASE, &format!("(OA;;CR;{replicating};;AU)")).expect("granted");
+    assert!(outcome_of(&again().await, "over-privilege").1.contains("may replicate"));
+    let account_restrictions = "4c164200-20c0-11d0-a768-00aa006e0529";
+    server.add_right(&person_name(0), &format!("(OD;;RP;{account_restrictions};;AU)")).expect("denied");
+    let (outcome, detail) = outcome_of(&again().await, "attributes");
+    assert!(outcome == CheckOutcome::Fail && detail.contains("userAccountControl is hidden on 1 of"), "{detail}");
+    let named = json!({ "fields": { "badge_number": "extensionAttribute7" } });
+    let health = opened(&server, named).probe(&cx()).await.expect("a probe");
+    assert_eq!(outcome_of(&health, "attributes").0, CheckOutcome::Fail, "the worse comes first");
     let powerful = opened(&server, json!({ "bind": { "user": POWERFUL } })).probe(&cx()).await.expect("a probe");
     let check = powerful.checks.iter().find(|check| check.name == "over-privilege").expect("the check");
     assert_eq!(check.outcome, CheckOutcome::Warn, "{check:?}");
@@ -311,4 +343,98 @@ async fn the_probe_tells_a_reader_from_an_administrator() {
         "url": "ldap://dc1.corp.example", "starttls": true, "connect_to": server.plain_address().to_string()
     });
     assert!(opened(&server, starttls).probe(&cx()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_principal_of_another_domain_is_a_gap_and_nobody_else_is() {
+    let mut changes = UNITS.to_owned();
+    add_person(&mut changes, 0, ENABLED);
+    add_group(&mut changes, "mixed", [person_name(0)]);
+    add_group(&mut changes, "foreign", []);
+    add_group(&mut changes, "above", [group_name("foreign")]);
+    let server = server_or_skip!(SambaAd::start(&changes, CertificateKind::Right));
+    for group in ["mixed", "foreign"] {
+        let change = format!(
+            "dn: {}\nchangetype: modify\nadd: member\nmember: <SID=S-1-5-21-1004336348-1177238915-682003330-1105>\n-\n\n",
+            group_name(group)
+        );
+        server.modify(&change).expect("a foreign security principal");
+    }
+    let directory = opened(&server, json!({}));
+    let people = everybody(&directory).await.expect("a census");
+    assert_eq!(listed(&members(&directory, "mixed").await), (ids(&people, [0]), 1));
+    for group in ["foreign", "above"] {
+        assert!(matches!(members(&directory, group).await, Membership::Unreadable(_)), "{group}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_deleted_is_gone_with_the_recycle_bin_and_without_and_may_come_back() {
+    for bin in [true, false] {
+        let mut changes = UNITS.to_owned();
+        for number in 0..2 {
+            add_person(&mut changes, number, ENABLED);
+        }
+        add_group(&mut changes, "one", [person_name(0), person_name(1)]);
+        let server = server_or_skip!(SambaAd::start(&changes, CertificateKind::Right));
+        if bin {
+            let on = format!(
+                "dn:\nchangetype: modify\nreplace: enableOptionalFeature\n\
+                 enableOptionalFeature: CN=Partitions,CN=Configuration,{BASE}:766ddcd8-acd0-445e-f3b9-a7f9b6744f2a\n-\n\n"
+            );
+            server.modify(&on).expect("the recycle bin");
+        }
+        server.let_list_deleted().expect("the right");
+        let directory = opened(&server, json!({ "show_deleted": true }));
+        let leaver = of_number(&everybody(&directory).await.expect("a census"), 0).id.clone();
+        let follow = directory.changes(&cx(), None).await.expect("a beginning");
+        server.modify(&format!("dn: {}\nchangetype: delete\n\n", person_name(0))).expect("deleted");
+        assert_eq!(directory.lookup(&cx(), &leaver).await, Ok(Presence::Gone(Proof::Tombstone)), "bin: {bin}");
+        assert_eq!(listed(&members(&directory, "one").await).0.len(), 1, "bin: {bin}");
+        let follow = directory.changes(&cx(), Some(follow.next)).await.expect("the changes");
+        assert_eq!(follow.people, std::slice::from_ref(&leaver), "bin: {bin}");
+        if !bin {
+            // Samba of today does not restore from its recycle bin.
+            server.restore(&leaver.to_string(), &person_name(0)).expect("restored");
+            let follow = directory.changes(&cx(), Some(follow.next)).await.expect("the changes");
+            assert_eq!(follow.people, std::slice::from_ref(&leaver));
+            assert!(matches!(directory.lookup(&cx(), &leaver).await, Ok(Presence::Present(_))));
+        }
+    }
+}
+
+#[tokio::test]
+async fn groups_that_are_read_again_are_those_of_today() {
+    let mut changes = UNITS.to_owned();
+    for number in 0..4 {
+        add_person(&mut changes, number, ENABLED);
+    }
+    add_group(&mut changes, "one", [person_name(0), person_name(1)]);
+    add_group(&mut changes, "primary", [person_name(2), person_name(3)]);
+    let server = server_or_skip!(SambaAd::start(&changes, CertificateKind::Right));
+    let groups = json!({ "groups": { "base": format!("OU=Access,{BASE}") } });
+    let (directory, all) = (opened(&server, groups), opened(&server, json!({})));
+    let people = everybody(&directory).await.expect("a census");
+    assert_eq!(listed(&members(&directory, "one").await).0, ids(&people, [0, 1]));
+    assert!(listed(&members(&all, "Domain Users").await).0.contains(&of_number(&people, 2).id));
+    // Somebody new, somebody who moved, and another primary group: nothing of that is remembered.
+    let mut later = String::new();
+    add_person(&mut later, 7, ENABLED);
+    let member = |what: &str, group: &str, number: usize| {
+        format!("dn: {}\nchangetype: modify\n{what}: member\nmember: {}\n-\n\n", group_name(group), person_name(number))
+    };
+    let sid = server.search(&group_name("primary"), "(objectClass=group)", &["objectSid"]).expect("sid");
+    let rid = sid.lines().find_map(|line| line.strip_prefix("objectSid: ")).and_then(|s| s.rsplit('-').next());
+    let primary = format!(
+        "dn: {}\nchangetype: modify\nreplace: primaryGroupID\nprimaryGroupID: {}\n-\n\n",
+        person_name(2),
+        rid.expect("a relative id")
+    );
+    for change in [later, member("add", "one", 7), member("delete", "one", 0), primary] {
+        server.modify(&change).expect("modified");
+    }
+    let people = everybody(&directory).await.expect("a census");
+    assert_eq!(listed(&members(&directory, "one").await), (ids(&people, [1, 7]), 0));
+    assert_eq!(listed(&members(&directory, "primary").await), (ids(&people, [2, 3]), 0));
+    assert!(listed(&members(&all, "Domain Users").await).0.contains(&of_number(&people, 7).id), "by primary group");
 }

@@ -293,7 +293,8 @@ async fn a_hidden_person_in_a_group_is_a_gap() {
 
 #[tokio::test]
 async fn the_probe_says_what_it_sees_and_finds_too_many_rights() {
-    let mut server = server_or_skip!(Slapd::start(SlapdOptions { records: records(2), ..SlapdOptions::default() }));
+    let options = SlapdOptions { records: records(2), sync: true, ..SlapdOptions::default() };
+    let mut server = server_or_skip!(Slapd::start(options));
     let directory = opened(&server, json!({ "canary": person_name(1) }));
     let health = directory.probe(&cx()).await.expect("a probe");
     let of = |health: &lockstep_contract::Health, name: &str| {
@@ -315,6 +316,17 @@ async fn the_probe_says_what_it_sees_and_finds_too_many_rights() {
     let misplaced = opened(&server, json!({ "people": { "base": format!("ou=nowhere,{BASE}") } }));
     let health = misplaced.probe(&cx()).await.expect("a probe");
     assert_eq!((of(&health, "people base"), of(&health, "canary")), (Fail, Warn));
+    for (fields, outcome) in
+        [(json!({ "badge_number": "noSuchThing" }), Fail), (json!({ "badge_number": "pager" }), Warn)]
+    {
+        let health = opened(&server, json!({ "fields": fields })).probe(&cx()).await.expect("a probe");
+        assert_eq!(of(&health, "attributes"), outcome, "{fields}");
+    }
+    server.restart(|options| options.sync = false).expect("restarts");
+    for (changes, outcome) in [("auto", Warn), ("sync", Fail), ("usn", Fail), ("off", Pass)] {
+        let health = opened(&server, json!({ "changes": changes })).probe(&cx()).await.expect("a probe");
+        assert_eq!(of(&health, "changes"), outcome, "{changes}");
+    }
 }
 
 #[test]

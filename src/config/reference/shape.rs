@@ -51,12 +51,30 @@ pub(super) struct File {
     /// first ones never wait. 1 to 50.
     #[schemars(extend("default" = 10))]
     offboard_per_hour: Option<u32>,
-    /// Where people and groups are read. Exactly one in this version.
+    /// The rhythm of `lockstep sync --watch`.
+    watch: Option<Watch>,
+    /// Where people and groups are read. At least one; of several, one is the authority and the others are overlays.
     #[schemars(extend("x-shape" = "tables"))]
     directory: Vec<String>,
     /// The systems kept in step, one table each. At least one.
     #[schemars(extend("x-shape" = "tables"))]
     target: Vec<String>,
+}
+
+/// The rhythm of a watch.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only described, never built")]
+pub(super) struct Watch {
+    /// How often the directory is asked what changed. 1 second to 1 hour.
+    #[schemars(extend("default" = "5s"))]
+    poll: Option<String>,
+    /// When everybody is read: so long after the last time (`"1h"`; 1 minute to 168 hours), or once a day at a time of this
+    /// machine (`"02:15"`). An end date that comes changes nothing in most directories, so only this notices it.
+    #[schemars(extend("default" = "1h"))]
+    census: Option<String>,
+    /// How often the watch says that it is there, although nothing happened. 5 seconds to 1 hour.
+    #[schemars(extend("default" = "1m"))]
+    heartbeat: Option<String>,
 }
 
 /// What may run without a person's approval.
@@ -79,6 +97,42 @@ pub(super) struct DirectoryTable {
     id: String,
     /// Which connector speaks to it; `lockstep connector list` shows them.
     kind: String,
+    /// Of several directories, the one that says who exists. Default: the first, with a warning. The others are overlays:
+    /// any of them may end a person, and the earliest leaving wins.
+    #[schemars(extend("default" = false))]
+    authority: Option<bool>,
+    /// Of an overlay, by what its people are recognised: `directory` (the immutable id that the authority gave:
+    /// `onPremisesImmutableId` of Entra ID, the id column of a feed) or `employee` (the employee number). Whatever
+    /// contradicts it leaves those concerned undecided. Required there.
+    anchor: Option<Anchor>,
+    /// The field of the authority that holds that id, where it is another than its own, as with `mS-DS-ConsistencyGuid`.
+    anchor_field: Option<String>,
+    /// Of an overlay, what it means that it does not know somebody: `undecided` (nothing is changed for such a person) or
+    /// `unchanged` (the other directories decide; whoever it had ended comes back when the record is gone).
+    #[schemars(extend("default" = "undecided"))]
+    missing: Option<Missing>,
+}
+
+/// By what the people of an overlay are recognised.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only described, never built")]
+enum Anchor {
+    /// By the immutable id that the authority gave them.
+    Directory,
+    /// By the employee number.
+    Employee,
+}
+
+/// What it means that an overlay does not know somebody.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only described, never built")]
+enum Missing {
+    /// Nothing is changed for such a person.
+    Undecided,
+    /// The other directories decide.
+    Unchanged,
 }
 
 /// One PACS. All other keys belong to the connector: see its section.

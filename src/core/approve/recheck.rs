@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::decide::Fate;
 use super::{Conditions, LeftBecause, TargetConditions};
-use crate::guard::{Item, Scale};
+use crate::guard::{Item, Scale, before};
 use crate::{PlanDocument, TargetSection};
 
 /// Leaves the reductions of each target that would go beyond a limit now. Those that two persons named are counted, but
@@ -25,7 +25,7 @@ pub(super) fn hold_beyond_limits(document: &PlanDocument, fates: &mut [Fate], co
             .collect();
         let subjects = document.entries.iter().zip(&losing).filter(|(_, losing)| **losing);
         let people = subjects.map(|(entry, _)| &entry.action.subject).collect::<BTreeSet<_>>().len() as u64;
-        if within(people, section, target, document.is_undo()) {
+        if within(people, section, target, document) {
             continue;
         }
         for (fate, _) in fates.iter_mut().zip(losing).filter(|(_, losing)| *losing) {
@@ -36,13 +36,13 @@ pub(super) fn hold_beyond_limits(document: &PlanDocument, fates: &mut [Fate], co
     }
 }
 
-fn within(people: u64, section: &TargetSection, target: &TargetConditions<'_>, undo: bool) -> bool {
+fn within(people: u64, section: &TargetSection, target: &TargetConditions<'_>, document: &PlanDocument) -> bool {
     let history = target.history;
     let limits = target.limits.clamped();
-    let scale = Scale::new(&section.facts, section.links.len(), history, undo);
+    let scale = Scale::new(&section.facts, section.links.len(), history, document.is_undo());
     let day = scale.window(limits.reductions_day_percent, history.reduced_day);
     let week = scale.window(limits.reductions_week_percent, history.reduced_week);
-    people <= scale.run(&limits)
+    before(document.header.occasion, history).saturating_add(people) <= scale.run(&limits)
         && history.reduced_day.saturating_add(people) <= day
         && history.reduced_week.saturating_add(people) <= week
 }

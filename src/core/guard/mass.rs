@@ -2,7 +2,7 @@
 
 use super::words::{number, share};
 use super::{Case, DEFAULT_OVERRULE, Item};
-use crate::{Code, Trip};
+use crate::{Code, History, Occasion, Trip};
 
 /// Blast radius, the two rolling windows, and the flood of grants.
 pub(super) fn check(case: &Case<'_>, trips: &mut Vec<Trip>) {
@@ -23,8 +23,22 @@ fn blast_radius(case: &Case<'_>, losing: u64) -> Option<Trip> {
     } else {
         "limits.reductions_percent"
     };
-    let measured = format!("{} would lose access", share(losing, case.scale.managed, "managed people"));
-    (losing > allowed).then(|| trip(case, Code::BlastRadius, measured, allowed, setting, Item::reduces))
+    let before = before(case.draft.occasion, case.history);
+    let measured = match before {
+        0 => format!("{} would lose access", share(losing, case.scale.managed, "managed people")),
+        before => window_words(before, losing, "an hour"),
+    };
+    (before.saturating_add(losing) > allowed)
+        .then(|| trip(case, Code::BlastRadius, measured, allowed, setting, Item::reduces))
+}
+
+/// Who counts beside those of this plan. A run counts for itself. A watch looks every few seconds, so what it takes counts
+/// by the hour: otherwise no accident would ever be large.
+pub(crate) fn before(occasion: Occasion, history: &History) -> u64 {
+    match occasion {
+        Occasion::Run => 0,
+        Occasion::Census | Occasion::Notice => history.reduced_hour,
+    }
 }
 
 /// G2.

@@ -21,6 +21,7 @@ use lockstep_contract::ActionId;
 
 pub(crate) use allowed::Scale;
 pub(crate) use item::Item;
+pub(crate) use mass::before;
 pub(crate) use state::{Trust, runs_unattended};
 
 use crate::{Draft, EntryState, Finding, History, Limits, Overrule, Policy, Trip};

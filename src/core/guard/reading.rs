@@ -3,7 +3,7 @@
 use super::allowed::{fell_more, percent};
 use super::words::{count, number, share};
 use super::{Case, DEFAULT_OVERRULE, Item};
-use crate::{Code, Overrule, Trip};
+use crate::{Code, Occasion, Overrule, Trip};
 
 /// Evidence, source shrink (G5), nobody left (G6). A rollback reads no directory and plans nothing from one.
 pub(super) fn check(case: &Case<'_>, trips: &mut Vec<Trip>) {
@@ -11,9 +11,12 @@ pub(super) fn check(case: &Case<'_>, trips: &mut Vec<Trip>) {
         return;
     }
     trips.extend(evidence(case));
-    trips.extend(source_shrank(case));
-    trips.extend(nobody_read(case));
-    trips.extend(nobody_on_pacs(case));
+    // A notice reads those alone of whom it was told. What they show of the whole is nothing.
+    if case.draft.occasion != Occasion::Notice {
+        trips.extend(source_shrank(case));
+        trips.extend(nobody_read(case));
+        trips.extend(nobody_on_pacs(case));
+    }
     trips.extend(nobody_afterwards(case));
 }
 

@@ -248,7 +248,7 @@ fn action(inputs: &RestoreInputs<'_>, now: &Cardholder, steps: Steps<Step>) -> A
         subject,
         person: inputs.people.get(&now.id).cloned(),
         basis: Some(now.digest()),
-        expect: expectation(now, &steps),
+        expect: expectation(now, &steps, inputs.target.capabilities.suspend),
         steps,
         because: Reason { situation: Situation::Held, why: vec![why] },
     }

@@ -379,6 +379,20 @@ mod reinstatement {
     }
 
     #[test]
+    fn where_there_is_no_flag_the_status_that_follows_from_the_cards_is_not_expected_to_stay() {
+        let mut flagless = info();
+        flagless.capabilities.suspend = Suspend::EveryCredential;
+        let before = record("7");
+        let mut off = before.clone();
+        off.status = Status::Suspended;
+        off.credentials[0].status = CredentialStatus::Inactive(InactiveStatus::Disabled);
+        let draft = back(&flagless, &[taken(&before, cut(&["k1"], &[]))], &off);
+        let action = draft.stage.actions().first().expect("one action");
+        assert!(action.steps.iter().any(|step| matches!(step, Step::Activate { .. })));
+        assert_ne!(action.expect.status, Some(Status::Suspended), "the card that comes back brings the person back");
+    }
+
+    #[test]
     fn a_record_that_is_gone_is_named() {
         let before = record("7");
         let draft = back(&info(), &[taken(&before, cut(&["k1"], &[]))], &record("8"));

@@ -10,7 +10,7 @@ use super::case::{Case, Judgement, Outcome, Planner, Work};
 use super::notes::Notes;
 use super::{effect, facts, lasting, words};
 use crate::snapshot::{KeyRef, State};
-use crate::{CardholderRef, Code, Draft, LinkProposal, PersonRef, Plan, Tally, Who};
+use crate::{CardholderRef, Code, Draft, LinkProposal, Occasion, PersonRef, Plan, Tally, Who};
 
 /// A draft in the making.
 #[derive(Debug)]
@@ -81,8 +81,8 @@ impl<'p, 'a> Assembly<'p, 'a> {
                 if let Some(steps) = stage {
                     let subject = Subject::New(key);
                     let granted: Vec<Step> = steps.iter().cloned().collect();
-                    let expect = effect::expect_new(&granted);
                     let target = self.planner.inputs.target;
+                    let expect = effect::expect_new(&granted, target.capabilities.suspend);
                     lasting::note(&mut self.lasting, target, || case.name(), None, &granted);
                     self.count(&BTreeSet::new(), &expect.levels_present);
                     let action = self.action(case, &judgement, subject, steps, None, expect);
@@ -209,6 +209,7 @@ impl<'p, 'a> Assembly<'p, 'a> {
             facts,
             protected,
             undo: false,
+            occasion: Occasion::Run,
         }
     }
 }

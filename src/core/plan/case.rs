@@ -62,6 +62,7 @@ pub(super) enum Outcome {
 pub(super) enum Cause<'a> {
     None,
     Ended(Option<Timestamp>),
+    Away(Option<Timestamp>),
     Outside,
     Gone(&'a Proof),
     Held(&'a Hold),
@@ -73,6 +74,8 @@ pub(super) struct Work<'a> {
     pub(super) notes: Notes,
     /// For each group that leaves something open: how many people.
     pub(super) open: std::collections::BTreeMap<&'a lockstep_contract::GroupId, u64>,
+    /// Who is active where people exist, while nobody knows what another directory would say: how many, and some names.
+    pub(super) unconfirmed: (u64, Vec<String>),
     pub(super) verdicts: Verdicts,
     pub(super) settled: Settled,
     pub(super) has: Stamps,

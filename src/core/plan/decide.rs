@@ -14,6 +14,9 @@ use super::words::{advice, words};
 use crate::snapshot::{LinkRef, State};
 use crate::{CardholderRef, Code, Hold, Inputs, LinkOrigin, Looked, OutOfScope, Ownership, PersonRef};
 
+/// So many people are named whose standing one directory alone cannot confirm; they may be everybody.
+const NAMED: usize = 3;
+
 impl<'a> Planner<'a> {
     pub(super) fn new(inputs: Inputs<'a>) -> Self {
         Self {
@@ -71,7 +74,9 @@ impl<'a> Planner<'a> {
     ) -> Judgement<'a> {
         match person.standing() {
             Standing::Unknown => self.standing_unknown(case, work),
+            Standing::Unconfirmed => Self::standing_unconfirmed(case, work),
             Standing::Ended { since } => self.leave(case, clash, Situation::Unqualified, Cause::Ended(since), work),
+            Standing::Away { until } => self.leave(case, clash, Situation::Unqualified, Cause::Away(until), work),
             Standing::Active => match in_scope(&self.inputs.policy.scope, person) {
                 (Entitled::Yes, _) => self.qualified(case, person, clash, work),
                 (Entitled::No, _) => self.outside(case, work),
@@ -110,6 +115,16 @@ impl<'a> Planner<'a> {
         Judgement::of(Situation::Undecided, Outcome::Undecided)
     }
 
+    /// Active where people exist, and nobody knows what the other directories would say.
+    pub(super) fn standing_unconfirmed(case: &Case<'a>, work: &mut Work<'a>) -> Judgement<'a> {
+        let (count, names) = &mut work.unconfirmed;
+        *count += 1;
+        if names.len() < NAMED {
+            names.push(case.name());
+        }
+        Judgement::of(Situation::Undecided, Outcome::Undecided)
+    }
+
     /// Linked, but not in the census.
     pub(super) fn judge_absent(&self, case: &Case<'a>, clash: Option<&Clash>, work: &mut Work<'a>) -> Judgement<'a> {
         if case.cardholder.is_none() {
@@ -123,7 +138,11 @@ impl<'a> Planner<'a> {
             Some(Looked::Elsewhere(Standing::Ended { since })) => {
                 self.leave(case, None, Situation::Unqualified, Cause::Ended(*since), work)
             }
+            Some(Looked::Elsewhere(Standing::Away { until })) => {
+                self.leave(case, None, Situation::Unqualified, Cause::Away(*until), work)
+            }
             Some(Looked::Elsewhere(Standing::Active)) => self.outside(case, work),
+            Some(Looked::Elsewhere(Standing::Unconfirmed)) => Self::standing_unconfirmed(case, work),
             Some(Looked::Elsewhere(Standing::Unknown)) => self.standing_unknown(case, work),
             Some(Looked::Doubt(fault)) => Self::unconfirmed(case, &fault.to_string(), work),
             None => Self::unconfirmed(case, "nobody was asked directly", work),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lockstep_contract::{Cardholder, CredentialStatus, Expectation, LaneStep, Reduction, Status, Step};
+use lockstep_contract::{Cardholder, CredentialStatus, Expectation, LaneStep, Reduction, Status, Step, Suspend};
 
 /// Carries out one step on a copy of a record.
 pub(super) fn apply(record: &mut Cardholder, step: &Step) {
@@ -56,9 +56,14 @@ pub(super) fn expect<S: LaneStep>(steps: &[S], after: &Cardholder) -> Expectatio
     expect
 }
 
-/// What the read-back of a new record must show.
-pub(super) fn expect_new(steps: &[Step]) -> Expectation {
-    let mut expect = Expectation { status: Some(Status::Active), ..Expectation::default() };
+/// What the read-back of a new record must show. Without a flag for a person, nobody is in force before they have a
+/// credential.
+pub(super) fn expect_new(steps: &[Step], suspend: Suspend) -> Expectation {
+    let status = match suspend {
+        Suspend::CardholderFlag => Some(Status::Active),
+        Suspend::EveryCredential => None,
+    };
+    let mut expect = Expectation { status, ..Expectation::default() };
     for step in steps {
         if let Step::Grant { level } = step {
             expect.levels_present.insert(level.clone());

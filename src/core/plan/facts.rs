@@ -28,6 +28,27 @@ pub(super) fn note_readings<'a>(planner: &Planner<'a>, work: &mut Work<'a>) {
         });
     }
     note_open_groups(planner, work);
+    note_unconfirmed(work);
+}
+
+/// People whom another directory may have ended, all in one: when it cannot be read, they are everybody.
+pub(super) fn note_unconfirmed(work: &mut Work<'_>) {
+    let (count, mut names) = std::mem::take(&mut work.unconfirmed);
+    if count == 0 {
+        return;
+    }
+    let more = count.saturating_sub(names.len() as u64);
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    work.notes.add(Code::StandingUnknown, || {
+        advice(
+            names.join(", "),
+            "another directory, which may end people or send them on leave, could not be read, does not know them, or \
+             disagrees about who they are; nothing is changed",
+            "the report says under LS0114 which directory and why; whoever it ended before stays out meanwhile",
+        )
+    });
 }
 
 /// Groups that leave something open for somebody.

@@ -15,6 +15,7 @@ mod index;
 mod lasting;
 mod leave;
 mod notes;
+mod notice;
 mod profile;
 mod raise;
 mod tell;
@@ -31,6 +32,7 @@ use crate::{DirectorySnapshot, Draft, Explanation, Holds, Links, Looked, Policy,
 use assemble::Assembly;
 use case::{Case, Planner, Work};
 use correlate::Account;
+pub use notice::{Remembered, notice};
 
 /// Everything that planning for one target may know.
 #[derive(Debug, Clone, Copy)]

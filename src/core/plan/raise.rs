@@ -2,7 +2,7 @@
 //!
 //! What it must never do: take a level away that is unknown, or lift a suspension that is not ours.
 
-use lockstep_contract::{CorrelationKey, CorrelationKeys, KeyKind, Reduction, Situation, Step};
+use lockstep_contract::{CorrelationKey, CorrelationKeys, KeyKind, Reduction, Situation, Step, Suspend};
 
 use super::case::{Belongs, Case, Judgement, LevelChanges, Outcome, Planner, Work};
 use super::words::{self, advice};
@@ -25,10 +25,11 @@ impl<'a> Planner<'a> {
             judgement.link = Self::propose(case, person, cardholder);
         }
         let suspended = cardholder.state() == State::Suspended;
-        let ours = suspended && case.link.is_some_and(|link| link.suspended_by().is_some());
+        let awaits = suspended && self.is_flagless();
+        let ours = suspended && !awaits && case.link.is_some_and(|link| link.suspended_by().is_some());
         match cardholder.state() {
             State::Other if belongs == Belongs::Ours => return Self::status_unknown(case, cardholder, work),
-            State::Suspended if belongs == Belongs::Ours && !ours => {
+            State::Suspended if belongs == Belongs::Ours && !ours && !awaits => {
                 Self::suspended_by_others(case, cardholder, work);
                 judgement.outcome = Outcome::Undecided;
                 return judgement;
@@ -36,7 +37,10 @@ impl<'a> Planner<'a> {
             State::Active | State::Suspended | State::Other => {}
         }
         let reinstate = ours;
-        let changes = self.level_changes(person, Some(cardholder), work);
+        let mut changes = self.level_changes(person, Some(cardholder), work);
+        if awaits && !std::mem::take(&mut changes.gains).is_empty() && belongs == Belongs::Ours {
+            Self::awaits_a_credential(case, work);
+        }
         let amend = self.fields.differ(person, cardholder, &mut work.values);
         if changes.gains.is_empty() && changes.losses.is_empty() && !amend && !reinstate {
             return Self::nothing(judgement, changes.open);
@@ -144,7 +148,10 @@ impl<'a> Planner<'a> {
         if !wanted.too_long.is_empty() || !wanted.missing.is_empty() {
             return held;
         }
-        let changes = self.level_changes(person, None, work);
+        let mut changes = self.level_changes(person, None, work);
+        if self.is_flagless() && !std::mem::take(&mut changes.gains).is_empty() {
+            Self::awaits_a_credential(case, work);
+        }
         let mut judgement = Judgement::of(situation, Outcome::Provision);
         judgement.stage.push(Step::Provision { profile: wanted.profile, keys: lasting_keys(person) });
         judgement.stage.extend(self.grants(&changes.gains));
@@ -217,6 +224,22 @@ impl<'a> Planner<'a> {
             key: shown(key),
             keys: lasting_keys(person),
         })
+    }
+
+    /// On a PACS without a flag for a person, somebody is in force as soon as one of their credentials works, and not
+    /// before: there is nothing else to switch on, and nothing that a level could be given to.
+    fn is_flagless(&self) -> bool {
+        self.inputs.target.capabilities.suspend == Suspend::EveryCredential
+    }
+
+    fn awaits_a_credential(case: &Case<'a>, work: &mut Work<'a>) {
+        work.notes.add(Code::CredentialAwaited, || {
+            advice(
+                case.name(),
+                "has no credential that works, and this PACS knows no access without one; levels are not given yet",
+                "issue or switch on a card on the PACS; the next run gives the levels",
+            )
+        });
     }
 
     pub(super) fn suspended_by_others(case: &Case<'a>, cardholder: CardholderRef<'a>, work: &mut Work<'a>) {

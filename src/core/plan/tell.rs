@@ -4,7 +4,7 @@ use lockstep_contract::{Entitled, GroupId, PersonId, Situation};
 
 use super::case::{Case, Judgement, Outcome, Planner, Work};
 use super::correlate::Clash;
-use super::facts::note_open_groups;
+use super::facts::{note_open_groups, note_unconfirmed};
 use crate::snapshot::LinkRef;
 use crate::{Explanation, LevelVerdict, PersonRef, Rule};
 
@@ -22,6 +22,7 @@ impl<'a> Planner<'a> {
             None => Judgement::of(Situation::Absent, Outcome::Unchanged),
         };
         note_open_groups(self, work);
+        note_unconfirmed(work);
         let levels = self.inputs.policy.levels.iter().map(|rule| self.explain_rule(rule, case));
         Explanation {
             person: id.clone(),

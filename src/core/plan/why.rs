@@ -52,7 +52,9 @@ impl<'a> Planner<'a> {
         let mapping = rules().next().map(|rule| rule.source.to_string());
         let leaves = match cause {
             Cause::None => None,
-            Cause::Ended(_) | Cause::Outside | Cause::Gone(_) | Cause::Held(_) => Some(why_ends(cause)),
+            Cause::Ended(_) | Cause::Away(_) | Cause::Outside | Cause::Gone(_) | Cause::Held(_) => {
+                Some(why_ends(cause))
+            }
         };
         if let Some(text) = leaves {
             return Why { level: Some(level), groups: Vec::new(), mapping, text };
@@ -113,7 +115,7 @@ fn why_amend(cardholder: Option<CardholderRef<'_>>, profile: &Profile) -> Vec<Wh
 fn by_mapping(cause: Cause<'_>) -> Option<String> {
     match cause {
         Cause::Outside => Some("out_of_scope".to_owned()),
-        Cause::None | Cause::Ended(_) | Cause::Gone(_) | Cause::Held(_) => None,
+        Cause::None | Cause::Ended(_) | Cause::Away(_) | Cause::Gone(_) | Cause::Held(_) => None,
     }
 }
 
@@ -123,6 +125,8 @@ fn why_ends(cause: Cause<'_>) -> String {
         Cause::None => "no longer entitled".to_owned(),
         Cause::Ended(Some(since)) => format!("the directory says that this account ended at {since}"),
         Cause::Ended(None) => "the directory says that this account has ended".to_owned(),
+        Cause::Away(Some(until)) => format!("the directory says that this person is not here until {until}"),
+        Cause::Away(None) => "the directory says that this person is not here for now".to_owned(),
         Cause::Outside => "outside the configured scope, and the mapping treats that as leaving".to_owned(),
         Cause::Gone(proof) => match proof {
             lockstep_contract::Proof::Tombstone => "gone from the directory: a tombstone was read".to_owned(),

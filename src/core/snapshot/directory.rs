@@ -42,6 +42,21 @@ pub(super) enum Kind {
     Ended,
     EndedSince,
     Unknown,
+    Away,
+    AwayUntil,
+    Unconfirmed,
+}
+
+impl Kind {
+    /// A time stands before the keys.
+    const fn has_time(self) -> bool {
+        matches!(self, Self::EndedSince | Self::AwayUntil)
+    }
+
+    /// Nothing that was read says that this person is not here.
+    pub(super) const fn is_here(self) -> bool {
+        matches!(self, Self::Active | Self::Unconfirmed)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -120,7 +135,7 @@ impl DirectorySnapshot {
         self.rows.is_empty()
     }
 
-    /// How many of them were read as active.
+    /// How many of them were read as active, whether that could be confirmed everywhere or not.
     pub const fn active(&self) -> u64 {
         self.active
     }
@@ -183,7 +198,7 @@ impl DirectorySnapshot {
         for row in &mut self.rows {
             let start = Reader::new(before.at(row.at));
             let mut reader = start;
-            if row.standing == Kind::EndedSince {
+            if row.standing.has_time() {
                 record::get_time(&mut reader);
             }
             let rest = Keys::new(reader).fields(&self.vocabulary.texts).rest();
@@ -230,6 +245,9 @@ impl<'a> PersonRef<'a> {
             Kind::Unknown => Standing::Unknown,
             Kind::Ended => Standing::Ended { since: None },
             Kind::EndedSince => Standing::Ended { since: self.record().0 },
+            Kind::Away => Standing::Away { until: None },
+            Kind::AwayUntil => Standing::Away { until: self.record().0 },
+            Kind::Unconfirmed => Standing::Unconfirmed,
         }
     }
 
@@ -286,9 +304,7 @@ impl<'a> PersonRef<'a> {
 
     pub(super) fn record(self) -> (Option<Timestamp>, Reader<'a>) {
         let mut reader = Reader::new(self.snapshot.arena.at(self.row.at));
-        match self.row.standing {
-            Kind::EndedSince => (super::record::get_time(&mut reader), reader),
-            Kind::Active | Kind::Ended | Kind::Unknown => (None, reader),
-        }
+        let time = if self.row.standing.has_time() { record::get_time(&mut reader) } else { None };
+        (time, reader)
     }
 }

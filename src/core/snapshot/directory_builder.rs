@@ -116,7 +116,7 @@ impl DirectoryBuilder {
         snapshot.sets.freeze();
         snapshot.quarantined.sort();
         snapshot.conflicts = conflicts.into_iter().collect();
-        snapshot.active = snapshot.rows.iter().filter(|row| row.standing == Kind::Active).count() as u64;
+        snapshot.active = snapshot.rows.iter().filter(|row| row.standing.is_here()).count() as u64;
         snapshot.digest = digest(&snapshot);
         snapshot
     }
@@ -124,8 +124,8 @@ impl DirectoryBuilder {
     fn write(&mut self, person: &Person) -> super::arena::Place {
         let out = &mut self.scratch;
         out.clear();
-        if let Standing::Ended { since: Some(since) } = person.standing {
-            record::put_time(out, since);
+        if let Standing::Ended { since: Some(time) } | Standing::Away { until: Some(time) } = person.standing {
+            record::put_time(out, time);
         }
         record::put_keys(out, &person.keys);
         record::put_fields(out, &mut self.snapshot.vocabulary, &person.keys, &person.profile);
@@ -194,6 +194,9 @@ impl Kind {
             Standing::Active => Self::Active,
             Standing::Ended { since: None } => Self::Ended,
             Standing::Ended { since: Some(_) } => Self::EndedSince,
+            Standing::Away { until: None } => Self::Away,
+            Standing::Away { until: Some(_) } => Self::AwayUntil,
+            Standing::Unconfirmed => Self::Unconfirmed,
             Standing::Unknown => Self::Unknown,
         }
     }
@@ -286,15 +289,26 @@ mod tests {
     #[test]
     fn a_person_comes_out_as_they_went_in() {
         let mut builder = DirectoryBuilder::new();
-        let active = Person { standing: Standing::Active, ..person(2) };
-        assert_eq!(
-            [builder.add(&person(1)), builder.add(&active), builder.add(&person(1))],
-            [Added::New, Added::New, Added::Again]
-        );
+        let until = Some(jiff::Timestamp::MAX);
+        let others = [
+            Standing::Active,
+            Standing::Away { until },
+            Standing::Away { until: None },
+            Standing::Unconfirmed,
+            Standing::Unknown,
+        ];
+        let others: Vec<Person> =
+            others.into_iter().zip(2..).map(|(standing, n)| Person { standing, ..person(n) }).collect();
+        // Not in the order of their ids, so that they are laid in order at the end.
+        for other in others.iter().rev() {
+            assert_eq!(builder.add(other), Added::New);
+        }
+        assert_eq!([builder.add(&person(1)), builder.add(&person(1))], [Added::New, Added::Again]);
         let snapshot = builder.finish();
         let out: Vec<Person> = snapshot.iter().map(PersonRef::to_person).collect();
-        assert_eq!(out, [person(1), active]);
-        assert_eq!(snapshot.active(), 1);
+        assert_eq!(out.first(), Some(&person(1)));
+        assert_eq!(out.get(1..), Some(others.as_slice()));
+        assert_eq!(snapshot.active(), 2, "active, and active as far as could be read");
     }
 
     #[test]

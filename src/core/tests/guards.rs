@@ -47,6 +47,8 @@ fn past(world: &World) -> History {
         groups: facts.groups.iter().filter_map(|(group, members)| Some((group.clone(), (*members)?))).collect(),
         levels: facts.levels.iter().map(|(level, facts)| (level.clone(), facts.holders)).collect(),
         cardholders: Some(facts.cardholders),
+        managed: Some(facts.managed),
+        reduced_hour: 0,
         reduced_day: 0,
         reduced_week: 0,
         policy_digest: Some(world.policy.digest.clone()),
@@ -63,6 +65,7 @@ fn header() -> Header {
         directory: Some(lockstep_contract::DirectoryId::new("corp").expect("id")),
         config_digest: "config".into(),
         by: None,
+        occasion: lockstep_core::Occasion::Run,
         reinstate: None,
     }
 }

@@ -261,6 +261,7 @@ fn seen(by: u128, people: u64, disputed: bool) -> Observation {
         groups: BTreeMap::from([(group, people / 2)]),
         levels: BTreeMap::new(),
         cardholders: people,
+        managed: Some(people),
         disputed,
     }
 }

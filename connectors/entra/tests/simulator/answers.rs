@@ -39,6 +39,7 @@ impl Asking<'_> {
             ["users", _] => self.user(request, id(1)),
             ["groups", _] => self.group(request, id(1)),
             ["directory", "deletedItems", _] => self.deleted(id(2)),
+            [one] if one.starts_with("applications(") => self.application(one),
             ["users" | "groups", _, "memberOf"] => self.member_of(id(1)),
             ["groups", _, "transitiveMembers"] => self.members(request, id(1), false),
             ["groups", _, "transitiveMembers", "microsoft.graph.user"] => self.members(request, id(1), true),
@@ -78,19 +79,30 @@ impl Asking<'_> {
         let filter = request.parameter("$filter").unwrap_or_default();
         let found: Vec<&Map<String, Value>> =
             tenant.users.values().filter(|user| !self.tenant.blind && fits(user, &filter)).collect();
-        let items = found.iter().map(|user| self.selected(user, request)).collect();
-        self.page(request, items, counted)
+        let total = found.len();
+        let some = self.window(request).map(|(from, size)| {
+            found.into_iter().skip(from).take(size).map(|user| self.selected(user, request)).collect()
+        });
+        self.page_of(request, some, total, counted)
     }
 
     fn page(&self, request: &Request, items: Vec<Value>, counted: bool) -> Reply {
+        let total = items.len();
+        let some = self.window(request).map(|(from, size)| items.into_iter().skip(from).take(size).collect());
+        self.page_of(request, some, total, counted)
+    }
+
+    /// Where a page begins and how long it is; `None` when more is asked for than there is in a page.
+    fn window(&self, request: &Request) -> Option<(usize, usize)> {
         let from: usize = request.parameter("$skiptoken").and_then(|text| text.parse().ok()).unwrap_or(0);
         let top: usize = request.parameter("$top").and_then(|text| text.parse().ok()).unwrap_or(100);
-        if top > 999 {
+        (top <= 999).then(|| (from, top.min(self.page_max)))
+    }
+
+    fn page_of(&self, request: &Request, some: Option<Vec<Value>>, total: usize, counted: bool) -> Reply {
+        let (Some(some), Some((from, size))) = (some, self.window(request)) else {
             return Reply::error(400, "Request_BadRequest");
-        }
-        let size = top.min(self.page_max);
-        let total = items.len();
-        let some: Vec<Value> = items.into_iter().skip(from).take(size).collect();
+        };
         let mut body = json!({"@odata.context": format!("{}/v1.0/$metadata", self.root), "value": some});
         if counted && from == 0 {
             body["@odata.count"] = json!(total);
@@ -110,6 +122,17 @@ impl Asking<'_> {
             Some(user) => Reply::ok(self.selected(user, request)),
             None => Reply::not_found(),
         }
+    }
+
+    fn application(&self, part: &str) -> Reply {
+        if !self.permissions.contains("Application.Read.All") {
+            return Reply::denied();
+        }
+        if part != format!("applications(appId='{}')", super::CLIENT) {
+            return Reply::not_found();
+        }
+        let hint = super::SECRET.get(..3);
+        Reply::ok(json!({"passwordCredentials": [{"hint": hint, "endDateTime": self.tenant.secret_ends}]}))
     }
 
     fn deleted(&self, id: Option<Uuid>) -> Reply {

@@ -39,6 +39,8 @@ pub(crate) struct Tenant {
     pub(crate) blind: bool,
     /// What the index still holds of users and of members; `None` when it is current.
     pub(crate) index: Option<Box<Tenant>>,
+    /// When the secret of the registration ends.
+    pub(crate) secret_ends: Option<String>,
     /// Links of changes are not known any more, and this is how that is said.
     pub(crate) links_forgotten: Option<u16>,
 }

@@ -82,6 +82,7 @@ async fn people_are_told_truly(simulator: &Simulator, directory: &Entra, what: &
                 Standing::Active => *enabled == json!(true),
                 Standing::Ended { .. } => *enabled == json!(false),
                 Standing::Unknown => tenant.properties_hidden,
+                Standing::Away { .. } | Standing::Unconfirmed => false,
             };
             assert!(right, "{what}: {person:?}");
         }

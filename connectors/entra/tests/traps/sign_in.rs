@@ -127,3 +127,23 @@ async fn a_sign_in_that_is_refused_says_why_and_shows_no_secret() {
     simulator.login().refuse = Some((503, 0));
     assert_eq!(everybody(&directory, &cx()).await.expect_err("down").kind, FaultKind::Unreachable);
 }
+
+#[tokio::test]
+async fn the_end_of_a_secret_is_read_from_the_registration_when_that_is_asked_for_and_allowed() {
+    let (simulator, directory) =
+        begin(json!({"auth": {"client_id": CLIENT, "secret": "env:S", "secret_dates": true}})).await;
+    let health = directory.probe(&cx()).await.expect("health");
+    let (denied, missing) = (check(&health, "sign-in"), outcome(&health, "permission Application.Read.All"));
+    assert!(denied.is_some_and(|check| check.detail.contains("cannot be read")), "{denied:?}");
+    assert_eq!(missing, Some(CheckOutcome::Fail), "named by its name, as it is asked for");
+    simulator.tenant().permissions.insert("Application.Read.All".to_owned());
+    simulator.end_tokens();
+    for (ends, expected) in [("2020-01-01T00:00:00Z", CheckOutcome::Fail), ("2999-01-01T00:00:00Z", CheckOutcome::Pass)]
+    {
+        simulator.tenant().secret_ends = Some(ends.to_owned());
+        let health = directory.probe(&cx()).await.expect("health");
+        let said = check(&health, "sign-in").expect("a check");
+        assert!(said.outcome == expected && said.detail.contains(&ends[..10]), "{said:?}");
+        assert_eq!(outcome(&health, "permissions"), Some(CheckOutcome::Pass), "it is not excessive when it is needed");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockstep_config::load;
+use lockstep_config::{CensusWhen, WatchConfig, load};
 use lockstep_contract::{KeyKind, SecretRef, TargetId, sha256_hex};
 use lockstep_core::{ApprovalPolicy, Mover, OutOfScope, Ownership};
 use serde::Deserialize;
@@ -132,7 +132,9 @@ fn each_mistake_in_a_configuration_is_named() {
         (String::new(), "there is no [[directory]]"),
         (CONFIG.replace("[[directory]]", "[directory]"), "`directory` is a list of tables"),
         (CONFIG.split_once("[[target]]").expect("target").0.to_owned(), "there is no [[target]]"),
-        (format!("{CONFIG}{second}"), "exactly one"),
+        (format!("{CONFIG}{second}"), "`anchor` is missing"),
+        (format!("{CONFIG}{second}anchor = \"employee\"\nanchor_field = \"guid\"\n"), "goes with anchor"),
+        (CONFIG.replace("id = \"corp\"", "id = \"corp\"\nmissing = \"unchanged\""), "is for a directory beside"),
         (format!("{CONFIG}\n[[target]]{twin}"), "the id `hq` is used twice"),
         (CONFIG.replace("id = \"hq\"", "id = \"HQ\""), "target id must be lower-case"),
         (CONFIG.replace("id = \"hq\"", ""), "`id` is missing"),
@@ -156,6 +158,10 @@ fn each_mistake_in_a_configuration_is_named() {
         (CONFIG.replace("state = \"state\"", "offboard_per_hour = 51"), "between 1 and 50"),
         (CONFIG.replace("state = \"state\"", "offboard_per_hour = \"10\""), "a whole number"),
         (CONFIG.replace("state = \"state\"", "schedule = { sync = \"cron\" }"), "`schedule` is not in this version"),
+        (CONFIG.replace("state = \"state\"", "watch = { poll = \"0s\" }"), "between 1 and 3600 seconds"),
+        (CONFIG.replace("state = \"state\"", "watch = { census = \"25:00\" }"), "`census` is no time of day"),
+        (CONFIG.replace("state = \"state\"", "watch = { census = \"10s\" }"), "neither a span"),
+        (CONFIG.replace("state = \"state\"", "watch = { pol = \"5s\" }"), "unknown key `pol`"),
         (CONFIG.replace("id = \"corp\"", "id = corp"), ""),
     ];
     for (text, expected) in cases {
@@ -165,4 +171,37 @@ fn each_mistake_in_a_configuration_is_named() {
         let found = messages(&errors);
         assert!(found.iter().any(|message| message.contains(expected)), "{expected:?} not in {found:?}");
     }
+}
+
+#[test]
+fn a_watch_has_a_rhythm_of_its_own_or_the_usual_one() {
+    let usual = Deployment::new(CONFIG, MAPPING).load().expect("right").config.watch;
+    assert_eq!(usual, WatchConfig::default());
+    let named = "watch = { poll = \"2s\", census = \"02:15\", heartbeat = \"10m\" }";
+    let own = Deployment::new(&CONFIG.replace("state = \"state\"", named), MAPPING).load().expect("right").config.watch;
+    let daily = CensusWhen::Daily("02:15".parse().expect("a time"));
+    let expected = WatchConfig { poll: Duration::from_secs(2), census: daily, heartbeat: Duration::from_secs(600) };
+    assert_eq!(own, expected);
+}
+
+#[test]
+fn of_several_directories_one_is_the_authority_and_the_others_say_how_they_are_joined() {
+    let feed = "\n[[directory]]\nid = \"hr\"\nkind = \"hr-csv\"\nauthority = true\npeople = \"hr.csv\"\n";
+    let joined = CONFIG.replacen(
+        "kind =",
+        "anchor = \"directory\"\nanchor_field = \"guid\"\nmissing = \"unchanged\"\nkind =",
+        1,
+    );
+    let loaded = Deployment::new(&format!("{joined}{feed}"), MAPPING).load().expect("loads");
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let config = loaded.config;
+    assert_eq!(config.directory.id.as_str(), "hr", "the one that says so, wherever it stands");
+    assert_eq!(config.directories().map(|directory| directory.id.as_str()).collect::<Vec<_>>(), ["hr", "corp"]);
+    let overlay = config.overlays.first().expect("one");
+    assert_eq!(overlay.missing, lockstep_core::Missing::Unchanged);
+    assert_eq!(overlay.anchor.field().map(lockstep_contract::FieldName::as_str), Some("guid"));
+    let unsaid = feed.replace("authority = true", "anchor = \"employee\"");
+    let loaded = Deployment::new(&format!("{CONFIG}{unsaid}"), MAPPING).load().expect("loads");
+    assert!(loaded.warnings.iter().any(|warning| warning.message().contains("taken as the authority")));
+    assert_eq!(loaded.config.overlays.first().map(|overlay| overlay.missing), Some(lockstep_core::Missing::Undecided));
 }

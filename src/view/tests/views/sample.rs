@@ -179,6 +179,7 @@ pub(crate) fn plan() -> PlanDocument {
             directory: Some(DirectoryId::new("corp").expect("id")),
             config_digest: sha256_hex(b"config"),
             by: None,
+            occasion: lockstep_core::Occasion::Run,
             reinstate: None,
         },
         targets: vec![section(&entries)],

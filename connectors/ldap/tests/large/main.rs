@@ -1,6 +1,8 @@
 //! A hundred thousand people and two thousand groups on a real OpenLDAP: all of them, and in little memory.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod in_chain;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
