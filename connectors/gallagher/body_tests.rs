@@ -1,3 +1,5 @@
+//! The bodies of requests: what is sent for an action, and what refuses it before.
+
 use std::collections::BTreeMap;
 
 use lockstep_contract::{AccessLevelId, FieldName};

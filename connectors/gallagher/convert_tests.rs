@@ -1,3 +1,5 @@
+//! Records as Command Centre shows them, in the words of the contract.
+
 use std::collections::BTreeMap;
 
 use lockstep_contract::{CredentialStatus, InactiveStatus};

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use lockstep_contract::{Action, ByHand, Handwork, ImportFile, Reduction, Status, Step};
 
-use crate::changing::person_row;
-use crate::profile::{ImportProfile, REFERENCE};
+use crate::person_row::person_row;
+use crate::profile::ImportProfile;
+use crate::profiles::REFERENCE;
 use crate::rows;
 
 /// Work by hand on a PACS that imports.

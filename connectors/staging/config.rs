@@ -7,7 +7,8 @@ use lockstep_contract::{Fault, FaultKind, Opening, SecretRefs};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::profile::{ImportProfile, REFERENCE};
+use crate::profile::ImportProfile;
+use crate::profiles::REFERENCE;
 
 /// Settings.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -20,8 +20,10 @@ mod handing;
 mod ledger;
 mod outbox;
 mod people;
+mod person_row;
 mod probing;
 mod profile;
+mod profiles;
 mod rows;
 #[cfg(test)]
 mod rows_tests;

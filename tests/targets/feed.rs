@@ -76,7 +76,7 @@ impl Feed {
         let double = self.active().nth(50).expect("somebody");
         double.doubled = true;
         let mut second = line_again(double);
-        second.id = "double-entry".to_owned();
+        "double-entry".clone_into(&mut second.id);
         second.levels = vec![0];
         self.lines.push(second);
     }

@@ -79,7 +79,7 @@ fn everybody_can_open_the_same_doors_on_every_target() {
 
     let (who, mut expected) = (feed.somebody(), places[0].access());
     assert!(!expected[&who].is_empty(), "somebody with access");
-    expected.insert(who.clone(), Default::default());
+    expected.insert(who.clone(), BTreeSet::default());
     site.offboard(&who);
     all_agree(&places, &expected, "after one command");
 }

@@ -293,9 +293,8 @@ impl Target for ToyTarget {
         let id = match &action.subject {
             Subject::Existing(id) => id.as_str().to_owned(),
             Subject::New(_) => {
-                let made = steps.iter().find_map(|step| match step {
-                    Step::Provision { profile, keys } => Some((profile, keys)),
-                    _ => None,
+                let made = steps.iter().find_map(|step| {
+                    if let Step::Provision { profile, keys } = step { Some((profile, keys)) } else { None }
                 });
                 let Some((profile, keys)) = made else {
                     return Err(ApplyFault::NotSent(self.fault(FaultKind::Invalid, "nothing to make")));

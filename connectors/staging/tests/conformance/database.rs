@@ -83,7 +83,7 @@ impl Drop for Rig {
 
 #[async_trait]
 impl TargetBed for DatabaseBed {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "postgresql"
     }
 
