@@ -70,3 +70,67 @@ fn only_switches_off(action: &Action) -> bool {
     });
     reduces && suspends
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_contract::{
+        AccessLevelId, ActionId, Cardholder, CardholderId, Catalog, CorrelationKeys, Expectation, FieldName, Profile,
+        Reason, Situation, Steps, Subject, TargetId, Validity, sha256_hex,
+    };
+
+    use super::*;
+
+    fn record(id: &str) -> Cardholder {
+        let fields = [("given_name", "=Ada"), ("family_name", "Lovelace")];
+        let profile = fields.into_iter().map(|(name, value)| (FieldName::known(name), value.to_owned()));
+        Cardholder {
+            id: CardholderId::new(id).expect("id"),
+            keys: CorrelationKeys::new(),
+            profile: profile.collect::<Profile>(),
+            status: Status::Active,
+            levels: std::collections::BTreeSet::new(),
+            credentials: Vec::new(),
+            validity: Validity::ALWAYS,
+            site: None,
+            revision: None,
+        }
+    }
+
+    fn action(id: &str, steps: Vec<Step>) -> Action {
+        Action {
+            id: ActionId::new(sha256_hex(id.as_bytes())).expect("digest"),
+            target: TargetId::new("hq").expect("id"),
+            subject: Subject::Existing(CardholderId::new(id).expect("id")),
+            person: None,
+            steps: Steps::new(steps).expect("steps"),
+            basis: None,
+            expect: Expectation::default(),
+            because: Reason { situation: Situation::Unqualified, why: Vec::new() },
+        }
+    }
+
+    #[test]
+    fn the_file_switches_off_those_whose_record_is_known_and_does_nothing_else() {
+        let level = AccessLevelId::new("g").expect("id");
+        let off = || Step::Reduce(Reduction::Suspend);
+        let (leaver, unknown) = (action("p-1", vec![off()]), action("p-2", vec![off()]));
+        let mover = action("p-3", vec![off(), Step::Grant { level: level.clone() }]);
+        let less = action("p-4", vec![Step::Reduce(Reduction::Revoke { level })]);
+        let catalog = Catalog::default();
+        let records = ["p-1", "p-3", "p-4"].map(record);
+        let work = |action, record| Handwork { action, name: "", catalog: &catalog, record };
+        let all = [
+            work(&leaver, Some(&records[0])),
+            work(&unknown, None),
+            work(&mover, Some(&records[1])),
+            work(&less, Some(&records[2])),
+        ];
+        let file = StagingByHand.import_file(&all).expect("one leaver");
+        let text = String::from_utf8(file.bytes).expect("UTF-8");
+        assert_eq!((file.name.as_str(), file.actions), ("genetec-1-disable.csv", 1));
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.ends_with("\"p-1\",\"=Ada\",\"Lovelace\",\"\",\"2\",\"\",\"\"\r\n"), "{text}");
+        assert!(StagingByHand.import_file(&all[1..]).is_none());
+        assert!(StagingByHand.lock_out().iter().any(|line| line.contains("Inactive")));
+    }
+}

@@ -17,6 +17,8 @@ mod feed;
 mod places;
 mod site;
 
+use std::collections::BTreeSet;
+
 use feed::Feed;
 use places::{Access, Place};
 use site::Site;
