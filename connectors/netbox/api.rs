@@ -1,5 +1,5 @@
-//! The commands of NBAPI that are used, and nothing more: none that deletes, purges, unlocks or changes anything but people
-//! and their cards. This module must not decide what an answer means for a plan.
+//! The commands of NBAPI that are used, and nothing more: none that deletes, purges, unlocks or changes anything but
+//! people and their cards. This module must not decide what an answer means for a plan.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
-//! Carries out one action, once. What cannot be done refuses the whole action before anything is sent; what takes access away
-//! goes first; an action that broke off in the middle says that its outcome is unknown. This module must not retry or decide.
+//! Carries out one action, once. What cannot be done refuses the whole action before anything is sent; what takes
+//! access away goes first; an action that broke off in the middle says that its outcome is unknown. This module must
+//! not retry or decide.
 
 #![expect(clippy::result_large_err, reason = "the size of `ApplyFault` is the contract's matter")]
 
@@ -128,8 +129,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Suspends with everything that goes with it; if the NetBox refuses that, at least suspends. What was refused first is left
-    /// to be told: it must not keep the cards on.
+    /// Suspends with everything that goes with it; if the NetBox refuses that, at least suspends. What was refused
+    /// first is left to be told: it must not keep the cards on.
     async fn suspend(&mut self, id: &CardholderId, whole: PersonEdit) -> Result<Option<CallFault>, ApplyFault> {
         let own = self.netbox.shape.suspension;
         let kept = whole.places.get(&own).map(|text| (own, text.clone()));
@@ -191,8 +192,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Creates the person, unless the key finds them already: a creation whose answer was lost is not repeated. Where the key
-    /// is the ID #, the NetBox itself takes care that there is only one.
+    /// Creates the person, unless the key finds them already: a creation whose answer was lost is not repeated. Where
+    /// the key is the ID #, the NetBox itself takes care that there is only one.
     async fn create(
         &mut self,
         key: &CorrelationKey,

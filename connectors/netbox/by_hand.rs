@@ -3,7 +3,8 @@
 
 use lockstep_contract::{ByHand, Handwork, LOOK_AGAIN, Reduction, Step, Validity, field_words, validity_words};
 
-/// How Lockstep tells a suspension from an ordinary end. What is set by hand must be the same, or it is not seen as done.
+/// How Lockstep tells a suspension from an ordinary end. What is set by hand must be the same, or it is not seen as
+/// done.
 const SUSPENDED: &str = "2000-01-01 00:00 (or to the date that the settings name as `suspension_date`)";
 
 /// The steps for a NetBox.

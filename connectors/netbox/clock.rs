@@ -1,5 +1,5 @@
-//! Controller time: NBAPI takes dates as local time without an offset, to the minute, and sends them with one. This module
-//! must not look at the clock of this machine.
+//! Controller time: NBAPI takes dates as local time without an offset, to the minute, and sends them with one. This
+//! module must not look at the clock of this machine.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
@@ -98,8 +98,8 @@ impl Clock {
         minutes(self.suspended.to_datetime(Time::midnight()))
     }
 
-    /// When clocks go back, an hour comes twice, and nobody can say which of the two a local time is. The next time outside
-    /// of it, in the direction of less access.
+    /// When clocks go back, an hour comes twice, and nobody can say which of the two a local time is. The next time
+    /// outside of it, in the direction of less access.
     fn outside_repeated(&self, local: DateTime, minutes: i64) -> DateTime {
         let mut local = local.with().second(0).subsec_nanosecond(0).build().unwrap_or(local);
         for _ in 0..REPEATED_MINUTES_MAX {
@@ -116,7 +116,8 @@ fn minutes(local: DateTime) -> String {
     local.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// `2026-03-01`, `2026-03-01 08:00`, `2026-03-01 08:00:00`, with or without an offset in one of its usual forms behind it.
+/// `2026-03-01`, `2026-03-01 08:00`, `2026-03-01 08:00:00`, with or without an offset in one of its usual forms behind
+/// it.
 fn split(text: &str) -> Result<(DateTime, Option<Offset>), NoDate> {
     let text = text.trim();
     let (date, rest) = text.split_at_checked(10).ok_or(NoDate)?;

@@ -50,7 +50,8 @@ pub struct Config {
     #[schemars(with = "Option<String>")]
     #[serde(default)]
     pub open_end: Option<Date>,
-    /// Where the keys by which people are recognised stand: `PERSONID` (the "ID #"), `UDF1` to `UDF20`, `CONTACTEMAIL`, ….
+    /// Where the keys by which people are recognised stand: `PERSONID` (the "ID #"), `UDF1` to `UDF20`, `CONTACTEMAIL`,
+    /// ….
     #[schemars(with = "BTreeMap<String, String>")]
     #[serde(default = "keys")]
     pub keys: BTreeMap<KeyKind, Place>,
@@ -58,12 +59,12 @@ pub struct Config {
     #[schemars(with = "BTreeMap<String, String>")]
     #[serde(default)]
     pub fields: BTreeMap<FieldName, Place>,
-    /// Card formats by the word that stands in front of a card number in a key: `26 = "26 bit Wiegand"` for `card:26-1234`.
-    /// Without any, nobody is found by a card.
+    /// Card formats by the word that stands in front of a card number in a key: `26 = "26 bit Wiegand"` for
+    /// `card:26-1234`. Without any, nobody is found by a card.
     #[serde(default)]
     pub card_formats: BTreeMap<String, String>,
-    /// What the card statuses of this site mean, apart from `Active`: `Lost = "lost"`. List only those with which a card
-    /// opens nothing. A card with any other status counts as one that works, unless it is disabled.
+    /// What the card statuses of this site mean, apart from `Active`: `Lost = "lost"`. List only those with which a
+    /// card opens nothing. A card with any other status counts as one that works, unless it is disabled.
     #[schemars(with = "BTreeMap<String, String>")]
     #[serde(default)]
     pub card_statuses: BTreeMap<String, InactiveStatus>,

@@ -186,8 +186,8 @@ impl Shape {
         Ok(credentials)
     }
 
-    /// A card that is disabled opens nothing, and may be lost beside. One that is not is believed to open nothing only with
-    /// a status of which the settings say so.
+    /// A card that is disabled opens nothing, and may be lost beside. One that is not is believed to open nothing only
+    /// with a status of which the settings say so.
     fn credential_status(&self, disabled: bool, status: Option<&str>) -> CredentialStatus {
         let word = status.unwrap_or_default().to_ascii_lowercase();
         let known = self.statuses.get(&word).copied();

@@ -1,5 +1,5 @@
-//! Finds people by key. "Nobody" is believed of a search only after the same kind of search has found somebody who is there;
-//! otherwise everybody is read. This module must not write.
+//! Finds people by key. "Nobody" is believed of a search only after the same kind of search has found somebody who is
+//! there; otherwise everybody is read. This module must not write.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! Access levels by key and name. People hold levels by name, and a name can be changed or change hands; the id of a level
-//! therefore holds both, so that a level which is no longer what it was is a level that is not there.
+//! Access levels by key and name. People hold levels by name, and a name can be changed or change hands; the id of a
+//! level therefore holds both, so that a level which is no longer what it was is a level that is not there.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use lockstep_contract::{AccessLevel, AccessLevelId, Catalog};
 use crate::convert::BadRecord;
 use crate::xml::Element;
 
-/// Stands in an id instead of the key of a level that is not on the list: of another partition, or one of two of that name.
+/// Stands in an id instead of the key of a level that is not on the list: of another partition, or one of two of that
+/// name.
 const NO_KEY: &str = "-";
 
 /// The levels of a partition.

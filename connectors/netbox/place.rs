@@ -1,5 +1,5 @@
-//! The fields of a person that Lockstep may read and write, by their names in NBAPI. PIN, password, role and log-in name are
-//! not among them, and must not be.
+//! The fields of a person that Lockstep may read and write, by their names in NBAPI. PIN, password, role and log-in
+//! name are not among them, and must not be.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -81,8 +81,8 @@ impl<'a> Line<'a> {
     /// Sends a command and says what the answer says, which is no numbered error.
     ///
     /// # Errors
-    /// When there is no answer, or it is a numbered error. An ended session is renewed, and the command, which was refused,
-    /// sent once more.
+    /// When there is no answer, or it is a numbered error. An ended session is renewed, and the command, which was
+    /// refused, sent once more.
     pub(crate) async fn ask(&self, command: &Command) -> Result<Says, CallFault> {
         let open = self.opened(None).await?;
         match self.exchange(&open.path, Some(&open.id), command).await?.says {

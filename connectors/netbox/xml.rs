@@ -1,5 +1,5 @@
-//! XML, read strictly and with limits: UTF-8 only, no DOCTYPE, no entities but the five of XML itself, no depth without end.
-//! This module must not know what the XML means.
+//! XML, read strictly and with limits: UTF-8 only, no DOCTYPE, no entities but the five of XML itself, no depth without
+//! end. This module must not know what the XML means.
 
 use std::fmt::Write as _;
 

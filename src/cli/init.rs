@@ -48,6 +48,8 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
         "auth",
         "{ client_id = \"00112233-4455-6677-8899-aabbccddeeff\", certificate = \"entra.pem\", key = \"keyring:entra-key\" }",
     ),
+    ("exec", "command", "\"/usr/local/lib/lockstep/our-pacs\""),
+    ("exec", "sha256", "\"0000000000000000000000000000000000000000000000000000000000000000\""),
     ("hr-csv", "people", "\"people.csv\""),
     ("hr-csv", "groups", "\"groups.csv\""),
     ("ldap", "url", "\"ldaps://dc1.corp.example\""),

@@ -23,7 +23,7 @@ impl Simulator {
         let home = tempfile::tempdir().expect("a folder");
         let folder = home.path().join("rehearsal");
         let mut child = Command::new(env!("CARGO_BIN_EXE_lockstep"))
-            .args(["connector", "simulate", kind, "--listen", "127.0.0.1:0", "--people", "40", "-v", "--json"])
+            .args(["connector", "simulate", kind, "--listen", "127.0.0.1:0", "--people", "200", "-v", "--json"])
             .arg("--folder")
             .arg(&folder)
             .env_remove("LOCKSTEP_CONFIG")

@@ -10,6 +10,7 @@ mod domain;
 mod groups;
 mod pacs;
 mod site;
+mod watching;
 
 use lockstep_testbed::scim::real_servers_are_demanded;
 

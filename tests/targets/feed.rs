@@ -10,7 +10,7 @@ use lockstep_simulator::world;
 use crate::places::Access;
 
 /// So many of each kind of change.
-const SOME: usize = 6;
+const SOME: usize = 4;
 /// What somebody is called after their wedding.
 pub(crate) const NEW_NAME: &str = "Ashworth-O'Malley";
 
@@ -81,19 +81,29 @@ impl Feed {
         self.lines.push(second);
     }
 
-    pub(crate) fn rehires_and_more_movers(&mut self) {
-        let gone: Vec<&mut Line> = {
-            let seeded = self.seed.cardholders.iter();
-            let was: BTreeSet<String> = seeded
-                .filter(|person| person.status == Status::Active)
-                .map(|person| key(person, KeyKind::Employee))
-                .collect();
-            self.lines.iter_mut().filter(|line| !line.active && was.contains(&line.employee)).collect()
-        };
-        for line in gone {
+    /// Who left comes back. Their employee numbers.
+    pub(crate) fn rehires(&mut self) -> Vec<String> {
+        let seeded = self.seed.cardholders.iter().filter(|person| person.status == Status::Active);
+        let were: BTreeSet<String> = seeded.map(|person| key(person, KeyKind::Employee)).collect();
+        let gone = self.lines.iter_mut().filter(|line| !line.active && were.contains(&line.employee));
+        gone.map(|line| {
             line.active = true;
-        }
+            line.employee.clone()
+        })
+        .collect()
+    }
+
+    pub(crate) fn more_movers_and_leavers(&mut self) {
         self.move_some(70);
+        for line in self.active().skip(110).take(SOME) {
+            line.active = false;
+        }
+    }
+
+    /// The employee numbers of those who were not there at first.
+    pub(crate) fn newcomers(&self) -> Vec<String> {
+        let there = self.seed.cardholders.len();
+        self.lines.iter().skip(there).filter(|line| !line.doubled).map(|line| line.employee.clone()).collect()
     }
 
     /// Some get another department's rooms.
@@ -134,9 +144,14 @@ impl Feed {
         access
     }
 
+    /// Who was switched off before any of this is nobody whom HR knows.
+    fn known(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.active || line.person.status == Status::Active)
+    }
+
     pub(crate) fn people(&self) -> String {
         let mut text = String::from("id,employee_number,given_name,family_name,department,title,mail,status\n");
-        for line in &self.lines {
+        for line in self.known() {
             let of = |name| line.person.profile.get(name).unwrap_or_default();
             let (given, family) = (of(field::GIVEN_NAME), of(field::FAMILY_NAME));
             let (department, title, mail) = (of(field::DEPARTMENT), of(field::TITLE), of(field::MAIL));
@@ -149,7 +164,7 @@ impl Feed {
 
     pub(crate) fn groups(&self) -> String {
         let mut text = String::from("group,member\n");
-        for line in &self.lines {
+        for line in self.known() {
             for level in &line.levels {
                 let _ = writeln!(text, "{},{}", group(*level), line.id);
             }

@@ -32,6 +32,8 @@ impl Site {
                 let table = line.strip_prefix('[').map(|rest| format!("[target.{rest}"));
                 let _ = writeln!(config, "{}", table.as_deref().unwrap_or(line));
             }
+            // Several days in a few seconds.
+            config.push_str("[target.limits]\nreductions_day_percent = 50\nreductions_week_percent = 75\n");
             site.write(&format!("{kind}.toml"), &mapping(place));
         }
         site.write("lockstep.toml", &config);

@@ -1,5 +1,5 @@
-//! A NetBox in memory, by the published rules of NBAPI v2 and in its words; for tests and rehearsals. It shares no code with
-//! the connector, and refuses what a NetBox refuses.
+//! A NetBox in memory, by the published rules of NBAPI v2 and in its words; for tests and rehearsals. It shares no code
+//! with the connector, and refuses what a NetBox refuses.
 
 mod answers;
 mod cards;
@@ -180,8 +180,8 @@ impl Vendor for Simulator {
     }
 
     fn minimum(&self, people: usize, changes: usize) -> Option<usize> {
-        // The log-in; the levels, without which the names that people hold have no keys; people by the thousand. A change
-        // is a read, one command and a read.
+        // The log-in; the levels, without which the names that people hold have no keys; people by the thousand. A
+        // change is a read, one command and a read.
         let levels = self.world().levels.len().div_ceil(levels::PAGE).max(1);
         Some(1 + levels + people.div_ceil(1000).max(1) + 3 * changes)
     }

@@ -19,6 +19,9 @@ pub(super) const MAPPING: &str = "mapping.toml";
 /// So many people are new since the PACS was last looked after.
 const JOINERS: usize = 3;
 
+/// How the mapping begins.
+const HEAD: &str = "# Who gets what on the simulated PACS.\ncorrelate = [\"employee\"]\nmover = \"with-grant\"\n";
+
 /// The columns of the feed, each with its field.
 const COLUMNS: [(&str, &str); 8] = [
     ("employee_number", field::EMPLOYEE_NUMBER),
@@ -54,10 +57,11 @@ pub(super) fn write(
     files::create(&folder.join("groups.csv"), feed.groups.as_bytes())?;
     files::create(&folder.join(CONFIG), config(section).as_bytes())?;
     let mapping = folder.join(MAPPING);
-    files::create(&mapping, levels(rehearsal, seed).as_bytes())?;
+    let levels = levels(rehearsal, seed);
+    files::create(&mapping, format!("{HEAD}{levels}").as_bytes())?;
     // Which fields the PACS takes is known once the connector is open, and that needs the files above.
     let profile = profile(&folder.join(CONFIG), kind, rehearsal)?;
-    files::replace(&mapping, format!("{profile}{}", levels(rehearsal, seed)).as_bytes())
+    files::replace(&mapping, format!("{HEAD}{profile}{levels}").as_bytes())
 }
 
 fn config(section: &str) -> String {
@@ -73,7 +77,8 @@ fn config(section: &str) -> String {
 fn profile(config: &Path, kind: &str, rehearsal: &Rehearsal) -> Result<String, Failure> {
     let wrong =
         |why: String| Failure::new(Exit::Failed, format!("the rehearsal of `{kind}` does not fit together: {why}"));
-    let loaded = lockstep_config::load(config).map_err(|errors| wrong(errors.to_string()))?;
+    let loaded = lockstep_config::load(config)
+        .map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     let target = loaded.config.targets.first().ok_or_else(|| wrong("no target".to_owned()))?;
     let known = connectors::target(kind).ok_or_else(|| wrong("no connector".to_owned()))?;
     let secrets = rehearsal.given();
@@ -85,7 +90,7 @@ fn profile(config: &Path, kind: &str, rehearsal: &Rehearsal) -> Result<String, F
     for (column, field) in COLUMNS.iter().filter(|(_, field)| fields.contains_key(*field)) {
         let _ = writeln!(text, "{field} = \"{{{column}}}\""); // writing to a String cannot fail
     }
-    Ok(format!("# Who gets what on the simulated PACS.\ncorrelate = [\"employee\"]\nmover = \"with-grant\"\n{text}"))
+    Ok(text)
 }
 
 fn levels(rehearsal: &Rehearsal, seed: &Seed) -> String {
@@ -122,8 +127,12 @@ impl Feed {
         let there = seed.cardholders.len();
         for (n, person) in world(there + JOINERS).cardholders.iter().enumerate() {
             let id = person.keys.of(lockstep_contract::KeyKind::Directory).next().map_or("", |key| key.value());
-            // The second has left since; so has everybody who is switched off.
-            let left = n == 1 || person.status != Status::Active;
+            // Who was switched off before any of this is nobody whom HR knows.
+            if person.status != Status::Active && n < there {
+                continue;
+            }
+            // The second has left since.
+            let left = n == 1;
             let cells = COLUMNS.map(|(_, field)| cell(person.profile.get(field).unwrap_or_default()));
             let _ = writeln!(people, "{id},{},{}", cells.join(","), if left { "left" } else { "active" });
             for level in Self::levels(n, person, seed.levels.len()) {

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use self::look::{Kind, Look};
 use self::waiting::Waiting;
-use crate::layers::{self, Way};
+use crate::layers;
 use crate::lease::leased;
 use crate::{ApplyReport, Clock, NodeId, Owed, RunError, Store, StoreError, TargetOrder, Watched};
 
@@ -228,10 +228,10 @@ impl<'a> Watch<'a> {
     /// Whom the directory names.
     async fn ask(&mut self, pass: &mut Pass) {
         let (directory, cx) = (self.order.directory, self.cx());
-        let way = Way::to(directory.info().id.as_str());
-        let since = self.at.clone();
-        let answer = layers::read(&cx, way, "read changes", || directory.changes(&cx, since.clone())).await;
-        match answer {
+        // Asked once: the next look is the next try, and a connection that hangs must not be waited for again and again.
+        let asked = tokio::time::timeout(cx.budget, directory.changes(&cx, self.at.clone())).await;
+        let late = || layers::too_late(directory.info().id.as_str(), "read changes", cx.budget);
+        match asked.unwrap_or_else(|_| Err(late())) {
             Ok(changes) => {
                 self.deaf = 0;
                 self.looked = Some((self.order.clock)());
