@@ -9,6 +9,7 @@ else, and says honestly what it knows about the outcome.
 import os
 import sys
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from doorman import BrokenOff, Busy, Doorman, Forbidden, NotLoggedIn, NotReached, Rejected, TimedOut, no_data
