@@ -18,7 +18,7 @@ pub enum Edit {
     Half,
     /// Twice, one after the other.
     Doubled,
-    /// The surprise of that number, of those that [`surprises`](Self::surprises) counts.
+    /// The surprise of that number, of those that `surprises` counts.
     Surprise(usize),
 }
 
