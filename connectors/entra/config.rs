@@ -84,7 +84,6 @@ pub struct Auth {
     /// Where the RSA key of the certificate is kept, PEM (PKCS #8): a reference, or several of which the first that works
     /// is used.
     #[serde(default)]
-    #[schemars(with = "Option<Places>")]
     pub key: Option<SecretRefs>,
     /// How the assertion is signed.
     #[serde(default)]
@@ -92,7 +91,6 @@ pub struct Auth {
     /// Where a client secret is kept, in one place or in several. Weaker than a certificate: it travels with every sign-in,
     /// and it expires unseen.
     #[serde(default)]
-    #[schemars(with = "Option<Places>")]
     pub secret: Option<SecretRefs>,
     /// `probe` reads from the registration when the client secret ends. Needs the permission `Application.Read.All`, which
     /// is more than a reader of people needs: a certificate is the better way.
@@ -104,15 +102,6 @@ pub struct Auth {
     /// The identity that Azure gives to the machine on which Lockstep runs.
     #[serde(default)]
     pub managed_identity: bool,
-}
-
-/// One place where a secret is kept, or several.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only described, never built")]
-enum Places {
-    One(String),
-    Several(Vec<String>),
 }
 
 /// How the assertion is signed.

@@ -28,7 +28,6 @@ pub struct Config {
     #[serde(default)]
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// Its secrets, by the names that it knows them by. Handed to it in the first message, and nowhere else.
-    #[schemars(with = "BTreeMap<String, Places>")]
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretRefs>,
     /// Its environment. Nothing else is passed on. No secrets.
@@ -37,15 +36,6 @@ pub struct Config {
     /// How long it may take to start and to answer the first message, 1 to 60 seconds.
     #[serde(default = "start_seconds_max")]
     pub start_seconds_max: NonZeroU64,
-}
-
-/// One place where a secret is kept, or several.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only described, never built")]
-enum Places {
-    One(String),
-    Several(Vec<String>),
 }
 
 /// A SHA-256 in lower-case hex.

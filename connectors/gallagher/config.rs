@@ -18,7 +18,6 @@ pub struct Config {
     /// followed from there. Plain `http` is accepted for this machine only.
     pub url: String,
     /// The key of the REST Client item, as a reference, or as several of which the first that works is used.
-    #[schemars(with = "Places")]
     pub api_key: SecretRefs,
     /// Certificates to trust, PEM. Command Centre's own certificate is normally not signed by a public authority.
     #[serde(default)]
@@ -74,17 +73,7 @@ pub struct ClientCertificateConfig {
     /// Certificate and chain, PEM.
     pub file: PathBuf,
     /// The private key, PEM, as a reference, or as several of which the first that works is used.
-    #[schemars(with = "Places")]
     pub key: SecretRefs,
-}
-
-/// One place where a secret is kept, or several.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only described, never built")]
-enum Places {
-    One(String),
-    Several(Vec<String>),
 }
 
 /// The names of card states.

@@ -77,28 +77,17 @@ pub struct Bind {
     /// Where its password is kept: `systemd:NAME`, `keyring:NAME`, `file:PATH` or `env:NAME`; or several of these, of
     /// which the first that works is used.
     #[serde(default)]
-    #[schemars(with = "Option<Places>")]
     pub password: Option<SecretRefs>,
     /// A client certificate, and those of the authorities between, as a PEM file (SASL EXTERNAL).
     #[serde(default)]
     pub certificate: Option<PathBuf>,
     /// Where the key of the certificate is kept, PEM. As with `password`, one place or several.
     #[serde(default)]
-    #[schemars(with = "Option<Places>")]
     pub key: Option<SecretRefs>,
     /// By Kerberos, over TLS, with the keytab that the environment of the service names (`KRB5_CLIENT_KTNAME`). `user` is only
     /// shown. Needs a build with the feature `gssapi`.
     #[serde(default)]
     pub kerberos: bool,
-}
-
-/// One place where a secret is kept, or several.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only described, never built")]
-enum Places {
-    One(String),
-    Several(Vec<String>),
 }
 
 /// What kind of server it is.

@@ -29,7 +29,6 @@ pub struct Config {
     /// The log-in name of a NetBox user whose role has the API privilege.
     pub user: String,
     /// The password, as a reference, or as several of which the first that works is used.
-    #[schemars(with = "Places")]
     pub password: SecretRefs,
     /// Certificates of the authorities to trust, PEM. When given, no other authority is trusted. A NetBox comes with a
     /// certificate of its own making: export it, and name it here.
@@ -86,15 +85,6 @@ pub struct Config {
     /// How long one request may take, whatever the NetBox does.
     #[serde(default = "request_seconds_max")]
     pub request_seconds_max: NonZeroU64,
-}
-
-/// One place where a secret is kept, or several.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only described, never built")]
-enum Places {
-    One(String),
-    Several(Vec<String>),
 }
 
 /// A time zone of the IANA database.

@@ -23,7 +23,6 @@ pub struct Config {
     /// The OnGuard user.
     pub user_name: String,
     /// The password of that user, as a reference, or as several of which the first that works is used.
-    #[schemars(with = "Places")]
     pub password: SecretRefs,
     /// The directory that this user logs on to: `id-1` is OnGuard's own. Empty: none is sent.
     #[serde(default = "directory_id")]
@@ -188,15 +187,6 @@ pub struct BadgeStatuses {
     /// Past its end.
     #[serde(default = "expired")]
     pub expired: Vec<String>,
-}
-
-/// One place where a secret is kept, or several.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only described, never built")]
-enum Places {
-    One(String),
-    Several(Vec<String>),
 }
 
 fn directory_id() -> String {

@@ -19,7 +19,6 @@ pub struct Config {
     /// of resources. Plain `http` is accepted for this machine only.
     pub url: String,
     /// The bearer token, as a reference, or as several of which the first that works is used.
-    #[schemars(with = "Option<Places>")]
     #[serde(default)]
     pub token: Option<SecretRefs>,
     /// Certificates of the authorities to trust, PEM. When given, no other authority is trusted.
@@ -67,17 +66,7 @@ pub struct ClientCertificateConfig {
     /// Certificate and chain, PEM.
     pub file: PathBuf,
     /// The private key, PEM, as a reference, or as several of which the first that works is used.
-    #[schemars(with = "Places")]
     pub key: SecretRefs,
-}
-
-/// One place where a secret is kept, or several.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only described, never built")]
-enum Places {
-    One(String),
-    Several(Vec<String>),
 }
 
 /// What `userName` holds.

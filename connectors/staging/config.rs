@@ -87,7 +87,6 @@ pub struct DatabaseConfig {
     /// The account: INSERT and SELECT on the outbox, SELECT on the views, and nothing else.
     pub user: String,
     /// Its password, as a reference, or as several of which the first that works is used.
-    #[schemars(with = "Places")]
     pub password: SecretRefs,
     /// The authority of its certificate, PEM. When given, no other authority is trusted.
     #[serde(default)]
@@ -115,15 +114,6 @@ pub enum Consumed {
     State,
     /// It deletes the row.
     Deleted,
-}
-
-/// One place where a secret is kept, or several.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "only described, never built")]
-enum Places {
-    One(String),
-    Several(Vec<String>),
 }
 
 fn reference() -> String {

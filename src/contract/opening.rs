@@ -145,6 +145,33 @@ impl fmt::Display for SecretRef {
 #[serde(transparent)]
 pub struct SecretRefs(Vec<SecretRef>);
 
+/// How [`SecretRefs`] stands in a configuration.
+#[cfg(feature = "schema")]
+mod schema {
+    use std::borrow::Cow;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+    /// One place where a secret is kept, or several.
+    #[derive(JsonSchema)]
+    #[schemars(untagged)]
+    #[expect(dead_code, reason = "only described, never built")]
+    enum Places {
+        One(String),
+        Several(Vec<String>),
+    }
+
+    impl JsonSchema for super::SecretRefs {
+        fn schema_name() -> Cow<'static, str> {
+            Places::schema_name()
+        }
+
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            Places::json_schema(generator)
+        }
+    }
+}
+
 /// So many places are tried.
 const PLACES_MAX: usize = 4;
 
